@@ -1,0 +1,367 @@
+//! What the chain proves about one authorisation: [`judge`] is pure, facts in, finding out;
+//! [`Chain::reconcile`] reads the facts.
+
+use crate::client::{At, Block, Chain};
+use crate::error::ChainError;
+use crate::events::{AuthorizationEnd, Settlement};
+use alloy_primitives::B256;
+use imprest_domain::Authorization;
+
+/// What was read about one authorisation, in this order: finalised block and its state, newest
+/// block and its state, then the logs.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// What was signed.
+    pub authorization: &'a Authorization,
+    /// `authorizationState` at `finalized`.
+    pub used_at_finalized: bool,
+    /// `authorizationState` at the newest block.
+    pub used_at_latest: bool,
+    /// The log of what consumed the nonce, if one was found.
+    pub end: Option<AuthorizationEnd>,
+    /// The newest block that cannot be undone.
+    pub finalized: Block,
+    /// The newest block.
+    pub latest: Block,
+    /// Seconds past `valid_before_s` the finalised clock must show before unused means expired.
+    pub margin_s: u64,
+}
+
+/// What the facts prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// The money moved as signed.
+    Settled {
+        /// The transaction.
+        tx: B256,
+        /// Its block.
+        block: u64,
+    },
+    /// The signer burnt it, in a block that cannot be undone; it can never move money.
+    Cancelled {
+        /// The transaction.
+        tx: B256,
+        /// Its block.
+        block: u64,
+    },
+    /// It can still be used, or nothing final is known. The hold stays.
+    StillOpen,
+    /// Its time ran out unused; it can never move money.
+    ExpiredUnused {
+        /// The finalised block that proves it.
+        block: u64,
+    },
+    /// The facts contradict each other. The hold stays, and the owner should know if it persists.
+    Inconsistent(Contradiction),
+}
+
+/// Facts that cannot all be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// The finalised block is newer than the newest.
+    #[error("the finalised block is newer than the newest block")]
+    BlocksOutOfOrder,
+    /// Used when final, unused later.
+    #[error("the authorisation was used in a final block and is unused in a newer one")]
+    BecameUnused,
+    /// Used, but no log says by what.
+    #[error("the authorisation is used, but no log says by which transaction")]
+    UsedWithoutLog,
+    /// A log without the use it reports.
+    #[error("a log reports the use of an authorisation that is unused")]
+    LogWithoutUse,
+    /// The log's block is newer than the newest.
+    #[error("the log is in a block newer than the newest block")]
+    LogFromTheFuture,
+    /// Final use, but the log lies after the finalised block.
+    #[error("the authorisation was used in a final block, but its log lies in a newer one")]
+    LogTooLate,
+    /// The log's block is final, but there the authorisation is unused.
+    #[error("the log lies in a final block in which the authorisation is unused")]
+    LogTooEarly,
+    /// Money went elsewhere, or another sum.
+    #[error("the transfer on chain is not the one that was signed")]
+    OtherTransfer,
+}
+
+/// Judges one authorisation by the facts.
+///
+/// A settlement counts as soon as the newest block shows it: the money stays counted as spent
+/// either way. Money is given back ([`Finding::Cancelled`], [`Finding::ExpiredUnused`]) only on
+/// evidence that cannot be undone. The contract takes an authorisation only while
+/// `block.timestamp < validBefore` (EIP-3009), and timestamps never go back along a chain.
+pub fn judge(facts: &Facts<'_>) -> Finding {
+    if let Some(contradiction) = contradiction(facts) {
+        return Finding::Inconsistent(contradiction);
+    }
+    match facts.end {
+        Some(AuthorizationEnd::Used(Settlement { transaction: tx, block, .. })) => {
+            Finding::Settled { tx, block }
+        }
+        Some(AuthorizationEnd::Cancelled(gone)) if facts.used_at_finalized => {
+            Finding::Cancelled { tx: gone.transaction, block: gone.block }
+        }
+        Some(AuthorizationEnd::Cancelled(_)) => Finding::StillOpen,
+        None if has_expired(facts) => Finding::ExpiredUnused { block: facts.finalized.number },
+        None => Finding::StillOpen,
+    }
+}
+
+impl Chain {
+    /// Reads the facts about one authorisation and judges them.
+    ///
+    /// `from_block` is any block from before it was signed; the search for logs begins there.
+    /// `margin_s` is as in [`Facts`].
+    ///
+    /// # Errors
+    /// Every [`ChainError`] of a read. An error proves nothing: the hold stays.
+    pub async fn reconcile(
+        &self,
+        authorization: &Authorization,
+        from_block: u64,
+        margin_s: u64,
+    ) -> Result<Finding, ChainError> {
+        let (from, nonce) = (authorization.from, authorization.nonce);
+        // Old facts first: a use between two reads then shows in the newer one only.
+        let finalized = self.finalized().await?;
+        let used_at_finalized =
+            self.authorization_state(from, nonce, At::Block(finalized.number)).await?;
+        let latest = self.head().await?;
+        let used_at_latest =
+            self.authorization_state(from, nonce, At::Block(latest.number)).await?;
+        let end = match used_at_latest {
+            true => self.find_end(from, nonce, from_block).await?,
+            false => None,
+        };
+        Ok(judge(&Facts {
+            authorization,
+            used_at_finalized,
+            used_at_latest,
+            end,
+            finalized,
+            latest,
+            margin_s,
+        }))
+    }
+}
+
+fn has_expired(facts: &Facts<'_>) -> bool {
+    // A window so late that the sum overflows never expires.
+    let over = facts.authorization.window.valid_before_s.checked_add(facts.margin_s);
+    !facts.used_at_latest
+        && !facts.used_at_finalized
+        && over.is_some_and(|over| facts.finalized.timestamp_s >= over)
+}
+
+fn contradiction(facts: &Facts<'_>) -> Option<Contradiction> {
+    let (finalized, latest) = (&facts.finalized, &facts.latest);
+    if finalized.number > latest.number || finalized.timestamp_s > latest.timestamp_s {
+        return Some(Contradiction::BlocksOutOfOrder);
+    }
+    if facts.used_at_finalized && !facts.used_at_latest {
+        return Some(Contradiction::BecameUnused);
+    }
+    let Some(end) = facts.end else {
+        return facts.used_at_latest.then_some(Contradiction::UsedWithoutLog);
+    };
+    let block = match end {
+        AuthorizationEnd::Used(settlement) => settlement.block,
+        AuthorizationEnd::Cancelled(gone) => gone.block,
+    };
+    if !facts.used_at_latest {
+        return Some(Contradiction::LogWithoutUse);
+    }
+    if block > latest.number {
+        return Some(Contradiction::LogFromTheFuture);
+    }
+    if facts.used_at_finalized && block > finalized.number {
+        return Some(Contradiction::LogTooLate);
+    }
+    if !facts.used_at_finalized && block <= finalized.number {
+        return Some(Contradiction::LogTooEarly);
+    }
+    match end {
+        AuthorizationEnd::Used(s)
+            if s.to != facts.authorization.to || s.value != facts.authorization.value =>
+        {
+            Some(Contradiction::OtherTransfer)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::Cancellation;
+    use alloy_primitives::Address;
+    use imprest_domain::{AssetId, Units, ValidityWindow};
+    use proptest::prelude::*;
+
+    const MARGIN_S: u64 = 30;
+
+    fn authorization() -> Authorization {
+        Authorization {
+            asset: AssetId { chain_id: 1, contract: Address::repeat_byte(1) },
+            from: Address::repeat_byte(2),
+            to: Address::repeat_byte(3),
+            value: Units::new(600_000).expect("fits"),
+            window: ValidityWindow { valid_after_s: 0, valid_before_s: 1_000 },
+            nonce: B256::repeat_byte(4),
+        }
+    }
+
+    fn block(number: u64, timestamp_s: u64) -> Block {
+        Block { number, timestamp_s, hash: B256::ZERO }
+    }
+
+    fn used(block: u64) -> Option<AuthorizationEnd> {
+        let a = authorization();
+        let transaction = B256::repeat_byte(9);
+        Some(AuthorizationEnd::Used(Settlement { transaction, block, to: a.to, value: a.value }))
+    }
+
+    fn cancelled(block: u64) -> Option<AuthorizationEnd> {
+        Some(AuthorizationEnd::Cancelled(Cancellation { transaction: B256::repeat_byte(8), block }))
+    }
+
+    /// Finalised block 10 and newest block 12, at these times.
+    fn facts(
+        a: &Authorization,
+        final_s: u64,
+        states: (bool, bool),
+        end: Option<AuthorizationEnd>,
+    ) -> Facts<'_> {
+        Facts {
+            authorization: a,
+            used_at_finalized: states.0,
+            used_at_latest: states.1,
+            end,
+            finalized: block(10, final_s),
+            latest: block(12, final_s + 2),
+            margin_s: MARGIN_S,
+        }
+    }
+
+    #[test]
+    fn expiry_needs_the_finalised_clock_and_the_margin() {
+        let a = authorization();
+        let at = |final_s| judge(&facts(&a, final_s, (false, false), None));
+        assert_eq!(at(999), Finding::StillOpen);
+        assert_eq!(at(1_000), Finding::StillOpen);
+        assert_eq!(at(1_029), Finding::StillOpen);
+        assert_eq!(at(1_030), Finding::ExpiredUnused { block: 10 });
+        // The newest block's clock alone proves nothing.
+        let mut early = facts(&a, 900, (false, false), None);
+        early.latest.timestamp_s = 9_000;
+        assert_eq!(judge(&early), Finding::StillOpen);
+    }
+
+    #[test]
+    fn a_settlement_counts_at_once_and_a_cancellation_when_final() {
+        let a = authorization();
+        let settled = |block| Finding::Settled { tx: B256::repeat_byte(9), block };
+        assert_eq!(judge(&facts(&a, 500, (false, true), used(11))), settled(11));
+        assert_eq!(judge(&facts(&a, 500, (true, true), used(9))), settled(9));
+        assert_eq!(judge(&facts(&a, 9_999, (false, true), cancelled(11))), Finding::StillOpen);
+        assert_eq!(
+            judge(&facts(&a, 500, (true, true), cancelled(9))),
+            Finding::Cancelled { tx: B256::repeat_byte(8), block: 9 }
+        );
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let a = authorization();
+        let why = |states, end| judge(&facts(&a, 5_000, states, end));
+        let is = Finding::Inconsistent;
+        assert_eq!(why((true, false), None), is(Contradiction::BecameUnused));
+        assert_eq!(why((false, true), None), is(Contradiction::UsedWithoutLog));
+        assert_eq!(why((false, false), used(9)), is(Contradiction::LogWithoutUse));
+        assert_eq!(why((false, true), used(13)), is(Contradiction::LogFromTheFuture));
+        assert_eq!(why((true, true), used(11)), is(Contradiction::LogTooLate));
+        assert_eq!(why((false, true), used(10)), is(Contradiction::LogTooEarly));
+        let mut backwards = facts(&a, 5_000, (false, false), None);
+        backwards.finalized.number = 13;
+        assert_eq!(judge(&backwards), is(Contradiction::BlocksOutOfOrder));
+    }
+
+    #[test]
+    fn another_sum_or_another_payee_is_no_settlement() {
+        let a = authorization();
+        let other = |edit: fn(&mut Settlement)| {
+            let Some(AuthorizationEnd::Used(mut settlement)) = used(11) else { return None };
+            edit(&mut settlement);
+            Some(AuthorizationEnd::Used(settlement))
+        };
+        for end in [other(|s| s.to = Address::ZERO), other(|s| s.value = Units::ZERO)] {
+            let finding = judge(&facts(&a, 500, (false, true), end));
+            assert_eq!(finding, Finding::Inconsistent(Contradiction::OtherTransfer));
+        }
+    }
+
+    #[test]
+    fn a_window_without_end_never_expires() {
+        let mut a = authorization();
+        a.window.valid_before_s = u64::MAX;
+        let late = facts(&a, u64::MAX - 2, (false, false), None);
+        assert_eq!(judge(&late), Finding::StillOpen);
+    }
+
+    fn any_end() -> impl Strategy<Value = Option<AuthorizationEnd>> {
+        prop_oneof![Just(None), (0u64..20).prop_map(used), (0u64..20).prop_map(cancelled),]
+    }
+
+    proptest! {
+        /// Money comes back only if it can never be used: whatever is read, and however wrong.
+        #[test]
+        fn money_is_given_back_on_final_evidence_only(
+            numbers in (0u64..20, 0u64..20),
+            times in (900u64..1_200, 900u64..1_200),
+            states in (any::<bool>(), any::<bool>()),
+            end in any_end(),
+            margin_s in 0u64..100,
+        ) {
+            let a = authorization();
+            let facts = Facts {
+                authorization: &a,
+                used_at_finalized: states.0,
+                used_at_latest: states.1,
+                end,
+                finalized: block(numbers.0, times.0),
+                latest: block(numbers.1, times.1),
+                margin_s,
+            };
+            match judge(&facts) {
+                Finding::ExpiredUnused { block } => {
+                    prop_assert!(!states.0 && !states.1 && end.is_none());
+                    prop_assert!(times.0 >= a.window.valid_before_s + margin_s);
+                    prop_assert_eq!(block, numbers.0);
+                }
+                Finding::Cancelled { block, .. } => {
+                    prop_assert!(states.0 && states.1 && block <= numbers.0);
+                    prop_assert!(matches!(end, Some(AuthorizationEnd::Cancelled(_))));
+                }
+                Finding::Settled { block, .. } => {
+                    prop_assert!(states.1 && block <= numbers.1);
+                    prop_assert!(matches!(end, Some(AuthorizationEnd::Used(_))));
+                }
+                Finding::StillOpen | Finding::Inconsistent(_) => {}
+            }
+        }
+
+        /// More time never un-expires, and never expires what was used.
+        #[test]
+        fn time_only_moves_one_way(final_s in 0u64..3_000, later_s in 0u64..3_000) {
+            let a = authorization();
+            let now = judge(&facts(&a, final_s, (false, false), None));
+            let then = judge(&facts(&a, final_s + later_s, (false, false), None));
+            if now != Finding::StillOpen {
+                prop_assert_eq!(now, then);
+            }
+            let spent = judge(&facts(&a, final_s, (true, true), used(3)));
+            let is_settled = matches!(spent, Finding::Settled { .. });
+            prop_assert!(is_settled);
+        }
+    }
+}

@@ -1,0 +1,539 @@
+//! The owner's commands: agents and their budgets, questions and answers, freeze, refill, hosts.
+
+use crate::args::{AddArgs, AgentCommand, Changes, HostsCommand, InitArgs, NONE, SetArgs};
+use crate::fault::{End, Fault};
+use crate::link::{Context, unlock_running};
+use crate::screen::{Tone, cell, left, local_time, note, one_line, right, tone_of, toned};
+use imprest_desk::owner::{self, OwnerError};
+use imprest_desk::view::{
+    ActivityRow, AgentPage, AgentRow, ApprovalCard, BudgetForm, DeskStatus, NewCredential, NewVault,
+};
+use imprest_desk::{Desk, DeskOptions};
+use serde_json::{Value, json};
+
+/// `imprest init`: the vault and the books, and the words once.
+///
+/// # Errors
+/// What the desk says: a vault that exists, a short passphrase, a folder that cannot be used.
+pub async fn init(context: &Context, args: &InitArgs) -> Result<End, Fault> {
+    let (vault, status) = match context.running().await {
+        Some(_) => init_running(context).await?,
+        None => init_folder(context, args).await?,
+    };
+    let folder = context.folder.display().to_string();
+    if context.screen.is_json() {
+        let document = json!({
+            "words": vault.words,
+            "data_dir": folder,
+            "practice": status.practice,
+            "treasury": status.network.treasury,
+        });
+        context.screen.document(&document)?;
+        return Ok(End::Done);
+    }
+    let screen = context.screen;
+    screen.line(&screen.palette.paint(Tone::Strong, "Your desk is made."))?;
+    screen.line("")?;
+    screen.line("These 24 words open it when the passphrase is lost. They are shown this once:")?;
+    screen.line("write them on paper, in this order.")?;
+    screen.line("")?;
+    words(context, &vault.words)?;
+    screen.line("")?;
+    let facts = [("folder", folder), ("treasury", status.network.treasury.unwrap_or_default())];
+    screen.facts(0, &facts)?;
+    screen.line("")?;
+    screen.line("Next: imprest serve --practice")?;
+    Ok(End::Done)
+}
+
+async fn init_running(context: &Context) -> Result<(NewVault, DeskStatus), Fault> {
+    let passphrase = context.passphrase.choose()?;
+    let args = json!({ "passphrase": passphrase.expose() });
+    let answer = match owner::call(&context.folder, "create_vault", args, None).await {
+        Ok(answer) => answer,
+        Err(OwnerError::Refused(problem)) => return Err(problem.into()),
+        Err(OwnerError::NotRunning) => return Err(context.no_desk()),
+    };
+    let vault = crate::link::shaped("create_vault", &answer)?;
+    let (status, _) = context.ask_for("status", json!({})).await?;
+    Ok((vault, status))
+}
+
+async fn init_folder(context: &Context, args: &InitArgs) -> Result<(NewVault, DeskStatus), Fault> {
+    let mut options = DeskOptions::new(context.folder.clone());
+    options.practice = args.practice;
+    options.serve = false;
+    let desk = Desk::open(options).await?;
+    let made = make_vault(context, &desk).await;
+    desk.close().await;
+    made
+}
+
+async fn make_vault(context: &Context, desk: &Desk) -> Result<(NewVault, DeskStatus), Fault> {
+    let status = desk.status().await?;
+    if status.stage != "new" {
+        return Err(Fault::input(
+            format!("There is a desk in {} already.", context.folder.display()),
+            "Run it with `imprest serve --practice`, or choose another folder with --data.",
+        ));
+    }
+    let passphrase = context.passphrase.choose()?;
+    let vault = desk.create_vault(passphrase.expose().to_owned()).await?;
+    Ok((vault, desk.status().await?))
+}
+
+/// The words in columns, read downwards as one writes them down.
+fn words(context: &Context, words: &[String]) -> Result<(), Fault> {
+    let rows = words.len().div_ceil(4);
+    for row in 0..rows {
+        let cells: Vec<String> = (row..words.len())
+            .step_by(rows)
+            .map(|at| format!("{:>4}  {:<10}", at + 1, words[at]))
+            .collect();
+        context.screen.line(cells.concat().trim_end())?;
+    }
+    Ok(())
+}
+
+/// `imprest agent …`.
+///
+/// # Errors
+/// What the desk says.
+pub async fn agent(context: &Context, command: AgentCommand) -> Result<End, Fault> {
+    match command {
+        AgentCommand::Add(args) => {
+            let args = json!({ "name": args.name, "grade": args.grade, "budget": form(&args) });
+            let (credential, answer) = context.ask_for("add_agent", args).await?;
+            show_credential(context, &credential, &answer, "is made")
+        }
+        AgentCommand::List => list_agents(context).await,
+        AgentCommand::Show { name } => {
+            let (page, answer) = context.ask_for("agent", json!({ "agent": name })).await?;
+            show_agent(context, &page, &answer)
+        }
+        AgentCommand::Set(args) => set_agent(context, &args).await,
+        AgentCommand::Rotate { name } => {
+            let (credential, answer) =
+                context.ask_for("rotate_token", json!({ "agent": name })).await?;
+            show_credential(context, &credential, &answer, "has a new token; the old one is dead")
+        }
+        AgentCommand::Revoke { name } => {
+            let (row, answer): (AgentRow, _) =
+                context.ask_for("revoke_agent", json!({ "agent": name })).await?;
+            if context.screen.is_json() {
+                context.screen.document(&answer)?;
+            } else {
+                let left = format!("{} {} stay at {}.", row.float, row.asset, row.address);
+                context.screen.line(&format!("{} is revoked. {left}", one_line(&row.name)))?;
+            }
+            Ok(End::Done)
+        }
+    }
+}
+
+fn form(args: &AddArgs) -> BudgetForm {
+    BudgetForm {
+        per_payment: args.per_payment.clone(),
+        per_day: args.per_day.clone(),
+        per_week: args.per_week.clone(),
+        per_month: args.per_month.clone(),
+        lifetime: args.lifetime.clone(),
+        over_payment: args.over.word().to_owned(),
+        new_payee: args.new_payee.word().to_owned(),
+        zone: args.zone.clone().unwrap_or_default(),
+        expires_at: args.expires.clone(),
+    }
+}
+
+/// The budget with what was named changed; nothing when no limit was named.
+fn changed(before: &BudgetForm, changes: &Changes) -> Option<BudgetForm> {
+    let mut after = before.clone();
+    let limits = [
+        (&mut after.per_payment, &changes.per_payment),
+        (&mut after.per_day, &changes.per_day),
+        (&mut after.per_week, &changes.per_week),
+        (&mut after.per_month, &changes.per_month),
+        (&mut after.lifetime, &changes.lifetime),
+        (&mut after.expires_at, &changes.expires),
+    ];
+    for (limit, change) in limits {
+        if let Some(change) = change {
+            *limit = (change != NONE).then(|| change.clone());
+        }
+    }
+    if let Some(over) = changes.over {
+        over.word().clone_into(&mut after.over_payment);
+    }
+    if let Some(new_payee) = changes.new_payee {
+        new_payee.word().clone_into(&mut after.new_payee);
+    }
+    if let Some(zone) = &changes.zone {
+        zone.clone_into(&mut after.zone);
+    }
+    (after != *before).then_some(after)
+}
+
+/// Budget and grade are two commands of the desk, and each may ask for the passphrase; with one
+/// line on standard input only one of them can be answered, so the line is kept for both.
+async fn set_agent(context: &Context, args: &SetArgs) -> Result<End, Fault> {
+    let name = json!({ "agent": args.name });
+    if context.running().await.is_none() {
+        return Err(context.no_desk());
+    }
+    let (before, mut answer): (AgentPage, Value) = context.ask_for("agent", name).await?;
+    let budget = changed(&before.budget, &args.changes);
+    let grade = args.changes.grade.as_ref().filter(|grade| **grade != before.row.grade);
+    if budget.is_some() || grade.is_some() {
+        let passphrase = context.passphrase.ask()?;
+        let call = async |command: &str, args: Value| match owner::call(
+            &context.folder,
+            command,
+            args,
+            Some(&passphrase),
+        )
+        .await
+        {
+            Ok(answer) => Ok(answer),
+            Err(OwnerError::Refused(problem)) => Err(Fault::from(problem)),
+            Err(OwnerError::NotRunning) => Err(context.no_desk()),
+        };
+        if let Some(budget) = budget {
+            let args = json!({ "agent": before.row.id, "budget": budget });
+            answer = call("set_budget", args).await?;
+        }
+        if let Some(grade) = grade {
+            answer = call("set_grade", json!({ "agent": before.row.id, "grade": grade })).await?;
+        }
+    }
+    let page = crate::link::shaped("agent", &answer)?;
+    show_agent(context, &page, &answer)
+}
+
+async fn list_agents(context: &Context) -> Result<End, Fault> {
+    let (rows, answer): (Vec<AgentRow>, Value) = context.ask_for("agents", json!({})).await?;
+    let screen = context.screen;
+    if screen.is_json() {
+        screen.documents(answer.as_array().into_iter().flatten())?;
+        return Ok(End::Done);
+    }
+    if rows.is_empty() {
+        screen.line("No agents yet. Add one: imprest agent add scout --per-day 5")?;
+        return Ok(End::Done);
+    }
+    let columns = [left("name"), left("grade"), right("float"), left("budget"), left("last seen")];
+    let rows: Vec<_> = rows.iter().map(agent_cells).collect();
+    screen.table(&columns, &rows)?;
+    Ok(End::Done)
+}
+
+fn agent_cells(row: &AgentRow) -> Vec<crate::screen::Cell> {
+    let grade = match (row.revoked, row.grade == row.grade_in_force) {
+        (true, _) => toned(Tone::Bad, "revoked"),
+        (false, true) => cell(&row.grade),
+        (false, false) => toned(Tone::Ask, format!("{}, now {}", row.grade, row.grade_in_force)),
+    };
+    vec![
+        toned(Tone::Strong, &row.name),
+        grade,
+        cell(format!("{} {}", row.float, row.asset)),
+        cell(&row.sentence),
+        cell(row.last_seen.as_deref().map_or("never".to_owned(), local_time)),
+    ]
+}
+
+fn show_credential(
+    context: &Context,
+    credential: &NewCredential,
+    answer: &Value,
+    what: &str,
+) -> Result<End, Fault> {
+    let screen = context.screen;
+    if screen.is_json() {
+        screen.document(answer)?;
+        return Ok(End::Done);
+    }
+    let agent = &credential.agent;
+    let name = one_line(&agent.name);
+    screen.line(&screen.palette.paint(Tone::Strong, &format!("{name} {what}.")))?;
+    screen.line(&one_line(&agent.sentence))?;
+    screen.line("")?;
+    let keychain = match credential.token_in_keychain {
+        true => format!(
+            "kept; agents started with `imprest mcp --agent {}` need nothing else",
+            agent.name
+        ),
+        false => "not kept; put the token in IMPREST_TOKEN".to_owned(),
+    };
+    screen.facts(
+        0,
+        &[
+            ("token", credential.token.clone()),
+            ("", "shown this once".to_owned()),
+            ("keychain", keychain),
+            ("address", agent.address.clone()),
+            ("grade", agent.grade.clone()),
+            ("float", format!("{} {}", agent.float, agent.asset)),
+        ],
+    )?;
+    if let Some(text) = &credential.note {
+        note(&one_line(text));
+    }
+    Ok(End::Done)
+}
+
+fn show_agent(context: &Context, page: &AgentPage, answer: &Value) -> Result<End, Fault> {
+    let screen = context.screen;
+    if screen.is_json() {
+        screen.document(answer)?;
+        return Ok(End::Done);
+    }
+    let row = &page.row;
+    screen.line(&screen.palette.paint(Tone::Strong, &one_line(&row.name)))?;
+    screen.line(&one_line(&row.sentence))?;
+    screen.line("")?;
+    let on_chain = match &page.float_on_chain {
+        Some(chain) if *chain == row.float => "the chain says the same".to_owned(),
+        Some(chain) => format!("the chain says {chain}"),
+        None => "the chain was not asked".to_owned(),
+    };
+    screen.facts(
+        0,
+        &[
+            ("grade", format!("{}: {}", row.grade_in_force, page.grade_reason)),
+            ("float", format!("{} {}, {on_chain}", row.float, row.asset)),
+            ("address", row.address.clone()),
+            ("worst case", page.worst_case.clone()),
+            ("new payees", page.budget.new_payee.clone()),
+            ("zone", page.budget.zone.clone()),
+            ("ends", page.budget.expires_at.as_deref().map(local_time).unwrap_or_default()),
+            ("id", row.id.clone()),
+        ],
+    )?;
+    if !page.windows.is_empty() {
+        screen.line("")?;
+        let columns = [
+            left("window"),
+            right("limit"),
+            right("spent"),
+            right("in flight"),
+            right("left"),
+            left("starts again"),
+        ];
+        let rows: Vec<_> = page
+            .windows
+            .iter()
+            .map(|w| {
+                let again = w.resets_at.as_deref().map_or("never".to_owned(), local_time);
+                vec![
+                    cell(&w.window),
+                    cell(&w.limit),
+                    cell(&w.spent),
+                    cell(&w.in_flight),
+                    cell(&w.left),
+                    cell(again),
+                ]
+            })
+            .collect();
+        screen.table(&columns, &rows)?;
+    }
+    if !page.activity.is_empty() {
+        screen.line("")?;
+        crate::read::activity_table(context, &page.activity)?;
+    }
+    screen.line("")?;
+    screen.line(&screen.palette.paint(Tone::Faint, "For the agent program’s MCP settings:"))?;
+    screen.line(&crate::screen::terminal_text(&page.mcp_snippet))?;
+    Ok(End::Done)
+}
+
+/// `imprest approvals`.
+///
+/// # Errors
+/// What the desk says.
+pub async fn approvals(context: &Context) -> Result<End, Fault> {
+    let (cards, answer): (Vec<ApprovalCard>, Value) =
+        context.ask_for("approvals", json!({})).await?;
+    let screen = context.screen;
+    if screen.is_json() {
+        screen.documents(answer.as_array().into_iter().flatten())?;
+        return Ok(End::Done);
+    }
+    if cards.is_empty() {
+        screen.line("Nothing waits for you.")?;
+    }
+    for (at, card) in cards.iter().enumerate() {
+        if at > 0 {
+            screen.line("")?;
+        }
+        show_card(context, card)?;
+    }
+    Ok(End::Done)
+}
+
+fn show_card(context: &Context, card: &ApprovalCard) -> Result<(), Fault> {
+    let screen = context.screen;
+    let title =
+        format!("{} wants to pay {} {} for {}", card.agent, card.amount, card.asset, card.what);
+    screen.line(&screen.palette.paint(Tone::Strong, &one_line(&title)))?;
+    let mut facts = vec![("to", format!("{}  {}", card.origin, card.pay_to))];
+    facts.push(("address", card.url.clone()));
+    facts.extend(card.reasons.iter().map(|reason| ("asked because", reason.clone())));
+    facts.extend(card.changes.iter().map(|change| ("changed", change.clone())));
+    facts.push(("left after", card.left_after.clone().unwrap_or_default()));
+    facts.push(("its words", card.purpose.as_ref().map(|p| format!("“{p}”")).unwrap_or_default()));
+    facts.push(("task", card.task.clone().unwrap_or_default()));
+    facts.push(("silence is no", local_time(&card.expires_at)));
+    facts.push(("answer", format!("imprest approve {}", card.id)));
+    screen.facts(2, &facts)
+}
+
+/// `imprest approve` and `imprest refuse`.
+///
+/// # Errors
+/// What the desk says.
+pub async fn answer(context: &Context, command: &str, args: Value) -> Result<End, Fault> {
+    let (row, answer): (ActivityRow, Value) = context.ask_for(command, args).await?;
+    let screen = context.screen;
+    if screen.is_json() {
+        screen.document(&answer)?;
+    } else {
+        let state = screen.palette.paint(tone_of(&row.state), &one_line(&row.outcome));
+        let what = format!("{} {} to {}", row.amount, row.asset, row.payee);
+        screen.line(&format!("{}: {state}", one_line(&what)))?;
+        screen.line(&format!("Evidence: imprest evidence {}", row.payment_id))?;
+    }
+    // A yes that the rules turned down meanwhile is a refusal; the owner's own no is done.
+    Ok(if command == "approve" && row.state == "refused" { End::Refused } else { End::Done })
+}
+
+/// `imprest freeze`, `thaw` and `lock`.
+///
+/// # Errors
+/// What the desk says.
+pub async fn switch(context: &Context, command: &str) -> Result<End, Fault> {
+    let (status, answer): (DeskStatus, Value) = context.ask_for(command, json!({})).await?;
+    show_switched(context, &status, &answer)
+}
+
+/// `imprest unlock`.
+///
+/// # Errors
+/// What the desk says.
+pub async fn unlock(context: &Context) -> Result<End, Fault> {
+    let answer = unlock_running(context).await?;
+    let status = crate::link::shaped("unlock", &answer)?;
+    show_switched(context, &status, &answer)
+}
+
+fn show_switched(context: &Context, status: &DeskStatus, answer: &Value) -> Result<End, Fault> {
+    if context.screen.is_json() {
+        context.screen.document(answer)?;
+        return Ok(End::Done);
+    }
+    let frozen = match status.frozen {
+        true => "Frozen: nothing is signed until `imprest thaw`.",
+        false => "Not frozen.",
+    };
+    let stage = match status.stage.as_str() {
+        "open" => "The vault is open.",
+        "locked" => "The vault is locked.",
+        _ => "There is no vault yet.",
+    };
+    context.screen.line(&format!("{frozen} {stage}"))?;
+    Ok(End::Done)
+}
+
+/// `imprest refill`.
+///
+/// # Errors
+/// What the desk says.
+pub async fn refill(context: &Context, name: &str, amount: &str) -> Result<End, Fault> {
+    let args = json!({ "agent": name, "amount": amount });
+    let (page, answer): (AgentPage, Value) = context.ask_for("refill", args).await?;
+    if context.screen.is_json() {
+        context.screen.document(&answer)?;
+    } else {
+        let chain = page.float_on_chain.as_deref().unwrap_or("not known");
+        context.screen.line(&format!(
+            "{}’s float holds {} {}; on chain: {chain}.",
+            one_line(&page.row.name),
+            page.row.float,
+            page.row.asset,
+        ))?;
+    }
+    Ok(End::Done)
+}
+
+/// `imprest hosts …`.
+///
+/// # Errors
+/// What the desk says.
+pub async fn hosts(context: &Context, command: HostsCommand) -> Result<End, Fault> {
+    let (command, args) = match command {
+        HostsCommand::List => ("hosts", json!({})),
+        HostsCommand::Allow { host } => ("allow_host", json!({ "host": host })),
+        HostsCommand::Remove { host } => ("remove_host", json!({ "host": host })),
+    };
+    let (hosts, answer): (Vec<String>, Value) = context.ask_for(command, args).await?;
+    if context.screen.is_json() {
+        context.screen.documents(answer.as_array().into_iter().flatten())?;
+    } else if hosts.is_empty() {
+        context.screen.line("Agents may reach no local address.")?;
+    } else {
+        hosts.iter().try_for_each(|host| context.screen.line(&one_line(host)))?;
+    }
+    Ok(End::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget() -> BudgetForm {
+        BudgetForm {
+            per_payment: Some("0.25".into()),
+            per_day: Some("1.00".into()),
+            per_week: None,
+            per_month: None,
+            lifetime: None,
+            over_payment: "ask".into(),
+            new_payee: "ask".into(),
+            zone: "UTC".into(),
+            expires_at: None,
+        }
+    }
+
+    fn none() -> Changes {
+        Changes {
+            grade: None,
+            per_payment: None,
+            per_day: None,
+            per_week: None,
+            per_month: None,
+            lifetime: None,
+            over: None,
+            new_payee: None,
+            zone: None,
+            expires: None,
+        }
+    }
+
+    #[test]
+    fn what_is_not_named_stays() {
+        let only_grade = Changes { grade: Some("L2".into()), ..none() };
+        assert_eq!(changed(&budget(), &only_grade), None);
+        let changes = Changes {
+            per_day: Some("2".into()),
+            per_payment: Some(NONE.into()),
+            over: Some(crate::args::Over::Deny),
+            ..none()
+        };
+        let expected = BudgetForm {
+            per_payment: None,
+            per_day: Some("2".into()),
+            over_payment: "deny".into(),
+            ..budget()
+        };
+        assert_eq!(changed(&budget(), &changes), Some(expected));
+    }
+}

@@ -1,0 +1,109 @@
+//! The owner's yes and no to one question.
+
+use crate::desk::Desk;
+use crate::pay::request_of;
+use crate::problem::{ErrorCode, bad_input, failure_problem, rails_failure};
+use crate::view::{ActivityRow, Problem};
+use imprest_domain::{ApprovalId, PaymentId, plain_line};
+use imprest_gateway::wire::FetchRequest;
+use imprest_ledger::{Approved, Order};
+use imprest_rails::{Probe, Quote, Request};
+
+impl Desk {
+    /// Says yes to exactly one payment.
+    ///
+    /// The payee is asked again first: what is paid is what the owner saw, or nothing. When the
+    /// offer has changed the old question is void and a new one is asked.
+    ///
+    /// # Errors
+    /// When the question is not waiting any more, the vault is locked or the payee does not answer.
+    pub async fn approve(&self, approval: String) -> Result<ActivityRow, Problem> {
+        let approval: ApprovalId = approval.parse().map_err(|e| bad_input("the question", e))?;
+        let waiting = self.inner.ledger.approval(&approval).await?;
+        if waiting.state != "waiting" {
+            let state = waiting.state;
+            return Err(imprest_ledger::LedgerError::NotWaiting { approval, state }.into());
+        }
+        self.need_open_vault().map_err(failure_problem)?;
+        let payment = waiting.payment.payment;
+        let (asked, request) = self.kept_request(&payment).await?;
+        let quote = self.ask_again(&request).await?;
+        let order = self
+            .inner
+            .order(&waiting.payment.agent, &asked, &request, &quote)
+            .map_err(failure_problem)?;
+        let inner = &self.inner;
+        let approved = inner
+            .ledger
+            .approve(&approval, order.clone(), inner.asset.clone(), inner.danger())
+            .await?;
+        match approved {
+            Approved::Granted { grant, .. } => {
+                // The yes is durable; how the payee takes it need not keep the owner waiting.
+                let desk = self.clone();
+                self.inner.tasks.spawn(async move {
+                    if let Err(error) = desk.carry_out(grant, request, quote).await {
+                        tracing::warn!(%error, "an approved payment was not carried out");
+                    }
+                });
+            }
+            Approved::Refused { .. } => {}
+            Approved::Changed { .. } => {
+                // A new order, decided anew. It has no idempotency key: that names the old one.
+                let anew = Order { client_key: None, ..order };
+                self.place_order(anew, asked, request, quote).await.map_err(failure_problem)?;
+            }
+        }
+        self.end_question(&payment).await
+    }
+
+    /// Says no.
+    ///
+    /// # Errors
+    /// When the question is not waiting any more.
+    pub async fn refuse(
+        &self,
+        approval: String,
+        reason: Option<String>,
+    ) -> Result<ActivityRow, Problem> {
+        let approval: ApprovalId = approval.parse().map_err(|e| bad_input("the question", e))?;
+        let reason = reason
+            .map(|text| plain_line(text.trim(), 200))
+            .filter(|text| !text.is_empty());
+        let payment = self.inner.ledger.refuse(&approval, reason).await?;
+        self.end_question(&payment).await
+    }
+
+    async fn end_question(&self, payment: &PaymentId) -> Result<ActivityRow, Problem> {
+        self.inner.ledger.forget_request(payment).await?;
+        self.inner.changed(&["overview", "activity", "agents", "status"]);
+        let record = self.inner.ledger.payment(payment).await?;
+        self.activity_row(&record).await
+    }
+
+    async fn kept_request(&self, payment: &PaymentId) -> Result<(FetchRequest, Request), Problem> {
+        let lost = || {
+            Problem::new(
+                ErrorCode::Conflict,
+                "The request behind this question was not kept.",
+                "Refuse it; the agent can ask again.",
+            )
+        };
+        let body = self.inner.ledger.kept_request(payment).await?.ok_or_else(lost)?;
+        let asked: FetchRequest = serde_json::from_slice(&body).map_err(|_| lost())?;
+        let request = request_of(&asked).map_err(failure_problem)?;
+        Ok((asked, request))
+    }
+
+    async fn ask_again(&self, request: &Request) -> Result<Quote, Problem> {
+        let gone = |message: &str| {
+            Problem::new(ErrorCode::Conflict, message, "Refuse the question; the agent can ask again.")
+        };
+        match self.inner.rails.quote(request).await {
+            Ok(Probe::Offer(quote)) => Ok(*quote),
+            Ok(Probe::Free(_)) => Err(gone("The payee asks nothing for it any more.")),
+            Ok(Probe::Unpayable { .. }) => Err(gone("The payee’s offer is none the desk pays any more.")),
+            Err(error) => Err(failure_problem(rails_failure(error))),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The one table of everything the owner can ask of the desk.
+//!
+//! Window, command line and tests read the same table: the shell makes its Tauri commands from
+//! it, the owner's socket dispatches by it, and a test holds permissions and the TypeScript
+//! client to it. `read` changes nothing, `lower` only takes authority away, `raise` can give
+//! some and therefore needs an unlocked vault (and, from outside the window, the passphrase).
+
+/// Hands the table to a macro: `name(argument: Type, …) -> Answer, kind;` a line.
+#[macro_export]
+macro_rules! command_table {
+    ($with:path) => {
+        $with! {
+            /// How the desk is doing.
+            read status() -> DeskStatus;
+            /// The home screen.
+            read overview() -> Overview;
+            /// All agents, newest last.
+            read agents() -> Vec<AgentRow>;
+            /// One agent's page, by identifier or name.
+            read agent(agent: String) -> AgentPage;
+            /// Questions that wait, oldest first.
+            read approvals() -> Vec<ApprovalCard>;
+            /// What happened, newest first; at most 200 rows a page.
+            read activity(filter: ActivityFilter, cursor: Option<String>, limit: u32) -> ActivityPage;
+            /// Everything known about one payment.
+            read evidence(payment: String) -> Evidence;
+            /// Ledger and chain, side by side.
+            read books() -> Books;
+            /// Recomputes the hash chain and the projections.
+            read verify() -> Verified;
+            /// Writes activity as CSV to a path the owner chose.
+            read export_csv(path: String, filter: ActivityFilter) -> Exported;
+            /// Local addresses that agents may reach.
+            read hosts() -> Vec<String>;
+
+            /// Makes the vault and the ledger; answers the recovery words once.
+            raise create_vault(passphrase: String) -> NewVault;
+            /// Opens the vault.
+            raise unlock(passphrase: String) -> DeskStatus;
+            /// Sets a new passphrase with the recovery words.
+            raise recover(words: String, new_passphrase: String) -> DeskStatus;
+            /// Forgets the keys until the passphrase comes again.
+            lower lock() -> DeskStatus;
+
+            /// Makes an agent with its own address, budget and credential.
+            raise add_agent(name: String, grade: String, budget: BudgetForm) -> NewCredential;
+            /// Sets an agent's limits; from outside the window a raise needs the passphrase.
+            raise set_budget(agent: String, budget: BudgetForm) -> AgentPage;
+            /// Sets an agent's grade.
+            raise set_grade(agent: String, grade: String) -> AgentPage;
+            /// Replaces an agent's credential; the old one stops at once.
+            raise rotate_token(agent: String) -> NewCredential;
+            /// Takes an agent's credential away for good.
+            lower revoke_agent(agent: String) -> AgentRow;
+            /// Moves money from the treasury to an agent's float and waits for the chain.
+            raise refill(agent: String, amount: String) -> AgentPage;
+
+            /// Says yes to exactly one payment.
+            raise approve(approval: String) -> ActivityRow;
+            /// Says no.
+            lower refuse(approval: String, reason: Option<String>) -> ActivityRow;
+            /// Stops all signing at once, across restarts.
+            lower freeze() -> DeskStatus;
+            /// Lets payments go on.
+            raise thaw() -> DeskStatus;
+
+            /// Lets agents reach a local address in spite of the private-address guard.
+            raise allow_host(host: String) -> Vec<String>;
+            /// Takes that leave back.
+            lower remove_host(host: String) -> Vec<String>;
+        }
+    };
+}

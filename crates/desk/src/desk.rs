@@ -1,0 +1,427 @@
+//! The desk: opening it, what it holds, and closing it.
+
+use crate::place::{Place, Settings, unusable};
+use crate::problem::ErrorCode;
+use crate::teller::DeskTeller;
+use crate::view::{ApprovalCard, Changed, Problem};
+use crate::{jobs, owner};
+use imprest_chain::{Chain, Network, Networks};
+use imprest_domain::{Address, Asset, Danger, Payee};
+use imprest_gateway::Door;
+use imprest_ledger::Ledger;
+use imprest_practice::{Kit, Practice};
+use imprest_rails::{AddressGuard, HostPort, Options, Rails};
+use imprest_vault::{KdfCost, Keychain, Vault};
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The port agents connect to when nobody says otherwise.
+const DOOR_PORT: u16 = 4020;
+/// How many changes a slow window may lag behind before it is told to ask for everything.
+const CHANGES_KEPT: usize = 256;
+
+/// Which keychain a desk uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeychainChoice {
+    /// The operating system's.
+    System,
+    /// None: tokens are shown once and kept nowhere.
+    None,
+}
+
+/// How to open a desk.
+#[derive(Debug, Clone)]
+pub struct DeskOptions {
+    /// Its data folder.
+    pub data_dir: PathBuf,
+    /// Practice money; the only kind there is so far.
+    pub practice: bool,
+    /// Where agents connect; loopback only. The last port, or 4020, or a free one, when absent.
+    pub listen: Option<SocketAddr>,
+    /// Whether to run: network, agents' door, owner's socket and jobs. Otherwise the books only.
+    pub serve: bool,
+    /// The cost of a new vault's passphrase; measured on this machine when absent.
+    pub kdf: Option<KdfCost>,
+    /// Which keychain to use.
+    pub keychain: KeychainChoice,
+}
+
+impl DeskOptions {
+    /// A running practice desk with the system's keychain.
+    pub fn new(data_dir: PathBuf) -> DeskOptions {
+        DeskOptions {
+            data_dir,
+            practice: true,
+            listen: None,
+            serve: true,
+            kdf: None,
+            keychain: KeychainChoice::System,
+        }
+    }
+}
+
+/// Where a running desk can be reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The agents' HTTP API.
+    pub http_url: Option<String>,
+    /// The agents' MCP endpoint.
+    pub mcp_url: Option<String>,
+    /// The practice network, in practice mode.
+    pub practice: Option<PracticeEndpoints>,
+}
+
+/// Where the practice network can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PracticeEndpoints {
+    /// JSON-RPC.
+    pub rpc: String,
+    /// The corner shop.
+    pub shop: String,
+    /// The USDC contract.
+    pub usdc: String,
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+}
+
+/// The desk. Clones are the same desk.
+#[derive(Clone)]
+pub struct Desk {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) place: Place,
+    pub(crate) practice_mode: bool,
+    pub(crate) serves: bool,
+    pub(crate) ledger: Ledger,
+    vault: RwLock<Option<Arc<Vault>>>,
+    listen: Option<SocketAddr>,
+    pub(crate) kdf: Option<KdfCost>,
+    keychain_choice: KeychainChoice,
+    keychain: RwLock<Keychain>,
+    pub(crate) asset: Asset,
+    pub(crate) network: Network,
+    pub(crate) rails: Rails,
+    /// The network is there only while the desk serves.
+    pub(crate) chain: Option<Chain>,
+    pub(crate) practice: Mutex<Option<Practice>>,
+    pub(crate) shop_origin: Option<String>,
+    endpoints: RwLock<Endpoints>,
+    pub(crate) changes: broadcast::Sender<Changed>,
+    pub(crate) questions: broadcast::Sender<ApprovalCard>,
+    pub(crate) reachable: AtomicBool,
+    pub(crate) block: AtomicU64,
+    /// Set when the books contradict themselves; nothing is signed then.
+    pub(crate) broken: AtomicBool,
+    /// Wakes the reconciling job before its time.
+    pub(crate) reconcile_now: Notify,
+    /// Treasury transactions go one after the other, or two would take the same nonce.
+    pub(crate) treasury: Mutex<()>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) closing: CancellationToken,
+    /// Held as long as the desk is open; the system lets go of it when the process dies.
+    lock: std::sync::Mutex<Option<File>>,
+}
+
+impl Desk {
+    /// Opens a desk on its data folder, making the folder when it is not there.
+    ///
+    /// # Errors
+    /// A [`Problem`] for a folder that cannot be used or is in use, books that cannot be opened, a
+    /// port that is taken, or a practice network that does not start. Nothing keeps running then.
+    pub async fn open(options: DeskOptions) -> Result<Desk, Problem> {
+        if !options.practice {
+            return Err(Problem::new(
+                ErrorCode::Unavailable,
+                "This version pays with practice money only.",
+                "Start with --practice.",
+            ));
+        }
+        let place = Place::new(options.data_dir.clone());
+        place.make()?;
+        let lock = place.take()?;
+        let settings = place.load_settings()?;
+        let ledger = Ledger::open(&place.ledger()).await?;
+        let vault = open_vault(&place)?;
+        let network = Networks::built_in()
+            .ok()
+            .and_then(|networks| networks.practice().cloned())
+            .ok_or_else(|| Problem::new(ErrorCode::Internal, "There is no practice network.", "Report this fault."))?;
+        let practice = match options.serve {
+            true => Some(start_practice(&place, vault.as_deref()).await?),
+            false => None,
+        };
+        let asset = match (&practice, settings.as_ref().and_then(|s| s.asset.clone())) {
+            (Some(practice), _) => practice.asset().clone(),
+            (None, Some(asset)) => asset,
+            (None, None) => unplaced(&network)?,
+        };
+        let desk = Desk::assemble(options, place, ledger, vault, network, asset, practice, lock)?;
+        if desk.inner.serves {
+            desk.start(settings).await?;
+        }
+        Ok(desk)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "each part is made by its own step of `open`")]
+    fn assemble(
+        options: DeskOptions,
+        place: Place,
+        ledger: Ledger,
+        vault: Option<Arc<Vault>>,
+        network: Network,
+        asset: Asset,
+        practice: Option<Practice>,
+        lock: File,
+    ) -> Result<Desk, Problem> {
+        let rails = Rails::new(Options::new(AddressGuard::default(), vec![asset.clone()]))
+            .map_err(|e| Problem::new(ErrorCode::Unavailable, e.to_string(), "Install CA certificates and start again."))?;
+        let keychain = match (options.keychain, &vault) {
+            (KeychainChoice::System, Some(vault)) => Keychain::open(&vault.id()),
+            _ => Keychain::none(),
+        };
+        let network = practice.as_ref().map_or(network, |p| p.network().clone());
+        let endpoints = Endpoints {
+            practice: practice.as_ref().map(|practice| PracticeEndpoints {
+                rpc: practice.rpc_url().to_string(),
+                shop: practice.shop_url().to_string(),
+                usdc: asset.id.contract.to_string(),
+                chain_id: asset.id.chain_id,
+            }),
+            ..Endpoints::default()
+        };
+        Ok(Desk {
+            inner: Arc::new(Inner {
+                place,
+                practice_mode: options.practice,
+                serves: options.serve,
+                ledger,
+                vault: RwLock::new(vault),
+                listen: options.listen,
+                kdf: options.kdf,
+                keychain_choice: options.keychain,
+                keychain: RwLock::new(keychain),
+                asset,
+                network,
+                rails,
+                chain: practice.as_ref().map(|p| p.chain().clone()),
+                shop_origin: practice.as_ref().map(|p| origin_of(p.shop_url())),
+                practice: Mutex::new(practice),
+                endpoints: RwLock::new(endpoints),
+                changes: broadcast::Sender::new(CHANGES_KEPT),
+                questions: broadcast::Sender::new(CHANGES_KEPT),
+                reachable: AtomicBool::new(options.serve),
+                block: AtomicU64::new(0),
+                broken: AtomicBool::new(false),
+                reconcile_now: Notify::new(),
+                treasury: Mutex::new(()),
+                tasks: TaskTracker::new(),
+                closing: CancellationToken::new(),
+                lock: std::sync::Mutex::new(Some(lock)),
+            }),
+        })
+    }
+
+    /// Everything that runs: known hosts, the freeze, jobs, the owner's socket, the agents' door.
+    async fn start(&self, settings: Option<Settings>) -> Result<(), Problem> {
+        self.know_the_shop().await?;
+        for host in self.inner.ledger.hosts().await? {
+            if let Ok(host) = host.parse::<HostPort>() {
+                self.inner.rails.guard().allow(host);
+            }
+        }
+        self.halt_if_frozen().await?;
+        let kept_port = settings.as_ref().and_then(|s| s.port);
+        let listener = listen(self.inner.listen, kept_port).await?;
+        let port = listener.local_addr().ok().map(|at| at.port());
+        self.inner.place.save_settings(&Settings {
+            version: 1,
+            practice: self.inner.practice_mode,
+            asset: Some(self.inner.asset.clone()),
+            port,
+        })?;
+        jobs::start(self);
+        owner::listen(self)?;
+        let teller = Arc::new(DeskTeller(self.clone()));
+        let door: Door =
+            imprest_gateway::serve(listener, teller.clone(), teller, self.inner.closing.clone())
+                .await
+                .map_err(|e| Problem::new(ErrorCode::Unavailable, e.to_string(), "Choose another address with --listen."))?;
+        {
+            let mut endpoints = self.inner.endpoints.write().unwrap_or_else(PoisonError::into_inner);
+            endpoints.http_url = Some(door.http_url.clone());
+            endpoints.mcp_url = Some(door.mcp_url.clone());
+        }
+        self.inner.tasks.spawn(door.closed());
+        Ok(())
+    }
+
+    /// The practice shop is the desk's own, so it is no stranger and no forbidden address.
+    async fn know_the_shop(&self) -> Result<(), Problem> {
+        let practice = self.inner.practice.lock().await;
+        let Some(practice) = practice.as_ref() else { return Ok(()) };
+        let url = practice.shop_url();
+        if let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
+            && let Ok(host) = format!("{host}:{port}").parse::<HostPort>()
+        {
+            self.inner.rails.guard().allow(host);
+        }
+        let shop = Payee {
+            origin: origin_of(url),
+            pay_to: practice.shop().pay_to(),
+            asset: self.inner.asset.id,
+        };
+        Ok(self.inner.ledger.trust_payee(shop).await?)
+    }
+
+    /// The freeze is in the books; the vault's latch only lives as long as the process.
+    pub(crate) async fn halt_if_frozen(&self) -> Result<(), Problem> {
+        let frozen = self.inner.ledger.is_frozen().await?;
+        if let (true, Some(vault)) = (frozen, self.inner.vault()) {
+            vault.halt();
+        }
+        Ok(())
+    }
+
+    /// Tells of everything that changes; ask again for what is shown.
+    pub fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.inner.changes.subscribe()
+    }
+
+    /// Tells of each new question to the owner.
+    pub fn questions(&self) -> broadcast::Receiver<ApprovalCard> {
+        self.inner.questions.subscribe()
+    }
+
+    /// Where the desk can be reached.
+    pub fn endpoints(&self) -> Endpoints {
+        self.inner.endpoints.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes the door, lets payments under way end, stops the practice network and the books.
+    pub async fn close(&self) {
+        self.inner.closing.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        if let Some(practice) = self.inner.practice.lock().await.take()
+            && let Err(error) = practice.stop().await
+        {
+            tracing::warn!(%error, "the practice network did not stop cleanly");
+        }
+        if let Some(vault) = self.inner.vault() {
+            vault.lock();
+        }
+        owner::forget_socket(self.inner.place.dir());
+        self.inner.ledger.clone().close().await;
+        self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Inner {
+    /// The vault, once there is one.
+    pub(crate) fn vault(&self) -> Option<Arc<Vault>> {
+        self.vault.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The vault, or what to do about there being none.
+    pub(crate) fn need_vault(&self) -> Result<Arc<Vault>, Problem> {
+        self.vault().ok_or_else(|| {
+            Problem::new(
+                ErrorCode::NoVault,
+                "This desk has no vault yet.",
+                "Make one in the window, or with `imprest init`.",
+            )
+        })
+    }
+
+    /// Takes a vault that was just made.
+    pub(crate) fn adopt_vault(&self, vault: Vault) {
+        if self.keychain_choice == KeychainChoice::System {
+            let keychain = Keychain::open(&vault.id());
+            *self.keychain.write().unwrap_or_else(PoisonError::into_inner) = keychain;
+        }
+        *self.vault.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(vault));
+    }
+
+    pub(crate) fn keychain(&self) -> Keychain {
+        self.keychain.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How suspicious the world looks. So far one signal is wired: books that contradict
+    /// themselves.
+    pub(crate) fn danger(&self) -> Danger {
+        if self.broken.load(Ordering::Relaxed) { Danger::Halted } else { Danger::Calm }
+    }
+
+    /// Tells whoever watches that something changed.
+    pub(crate) fn changed(&self, topics: &[&str]) {
+        let _ = self.changes.send(Changed {
+            topics: topics.iter().map(|&t| t.to_owned()).collect(),
+            seq: self.ledger.head().seq,
+        });
+    }
+
+    /// The owner's own address, while the vault is open.
+    pub(crate) fn treasury(&self) -> Option<Address> {
+        self.vault().and_then(|vault| vault.treasury_address().ok())
+    }
+}
+
+fn open_vault(place: &Place) -> Result<Option<Arc<Vault>>, Problem> {
+    match place.vault().try_exists() {
+        Ok(true) => Ok(Some(Arc::new(Vault::open(place.vault())?))),
+        Ok(false) => Ok(None),
+        Err(error) => Err(unusable(&place.vault(), &error)),
+    }
+}
+
+async fn start_practice(place: &Place, vault: Option<&Vault>) -> Result<Practice, Problem> {
+    let kit = Kit::find()?;
+    // The treasury's address needs an open vault; it is filled when the vault is unlocked.
+    let treasury = vault.and_then(|vault| vault.treasury_address().ok());
+    Ok(Practice::start(&kit, &place.practice(), treasury).await?)
+}
+
+/// The network's first asset before its contract is known: enough to read old books.
+fn unplaced(network: &Network) -> Result<Asset, Problem> {
+    let placed = network.assets.first().cloned();
+    let unplaced =
+        network.unplaced.first().map(|asset| asset.place(network.chain_id, Address::ZERO));
+    placed.or(unplaced).ok_or_else(|| {
+        Problem::new(ErrorCode::Internal, "The practice network has no asset.", "Report this fault.")
+    })
+}
+
+/// Scheme, host and port as rails writes a payee's origin.
+fn origin_of(url: &url::Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// Takes the address asked for; else the last port, so that agents' settings stay true; else any.
+async fn listen(wanted: Option<SocketAddr>, kept: Option<u16>) -> Result<TcpListener, Problem> {
+    let taken = |at: SocketAddr, error: &std::io::Error| {
+        Problem::new(
+            ErrorCode::Unavailable,
+            format!("The address {at} cannot be listened on ({error})."),
+            "Close the program that uses it, or choose another with --listen 127.0.0.1:PORT.",
+        )
+    };
+    if let Some(at) = wanted {
+        return TcpListener::bind(at).await.map_err(|error| taken(at, &error));
+    }
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    for port in [kept.unwrap_or(DOOR_PORT), DOOR_PORT] {
+        if let Ok(listener) = TcpListener::bind(local(port)).await {
+            return Ok(listener);
+        }
+    }
+    TcpListener::bind(local(0)).await.map_err(|error| taken(local(0), &error))
+}

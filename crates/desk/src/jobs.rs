@@ -1,0 +1,266 @@
+//! What the desk does on its own: asking the chain, letting questions lapse, booking deposits.
+
+use crate::desk::Desk;
+use crate::view::Problem;
+use futures::StreamExt;
+use imprest_chain::{Chain, ChainError, Finding};
+use imprest_ledger::{LedgerError, OpenPayment};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+/// Seconds past a signature's end that the finalised chain clock must show before its hold is
+/// given back.
+const EXPIRY_MARGIN_S: u64 = 30;
+/// How deep under the newest block a settlement lies before the books call it settled.
+const SETTLED_DEPTH_BLOCKS: u64 = 2;
+/// How many open payments are asked after at once.
+const RECONCILE_AT_ONCE: usize = 8;
+/// How far before its hold an authorisation's use is looked for: clocks differ, blocks do not.
+const SEARCH_BACK_BLOCKS: u64 = 300;
+/// The most blocks one look for deposits reads.
+const DEPOSIT_BLOCKS_MAX: u64 = 2_000;
+
+/// The name under which the last block searched for deposits is remembered.
+const DEPOSITS_MARK: &str = "deposits_block";
+
+pub(crate) fn start(desk: &Desk) {
+    let spawn = |job: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+        desk.inner.tasks.spawn(job);
+    };
+    spawn(Box::pin(reconcile(desk.clone())));
+    spawn(Box::pin(lapse(desk.clone())));
+    spawn(Box::pin(prove(desk.clone())));
+}
+
+/// Replays the books once at the start: what contradicts itself must not spend.
+async fn prove(desk: Desk) {
+    match desk.inner.ledger.verify().await {
+        Ok(found) if found.faults.is_empty() => {}
+        Ok(found) => {
+            tracing::error!(faults = ?found.faults, "the books contradict themselves; nothing is signed");
+            desk.inner.broken.store(true, Ordering::Relaxed);
+            desk.inner.changed(&["status", "overview", "agents"]);
+        }
+        Err(error) => tracing::warn!(%error, "the books could not be proven"),
+    }
+}
+
+/// Turns unanswered questions into refusals, when they are due.
+async fn lapse(desk: Desk) {
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = desk.inner.closing.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        match desk.inner.ledger.lapse().await {
+            Ok(lapsed) if lapsed.is_empty() => {}
+            Ok(lapsed) => {
+                for payment in &lapsed {
+                    let _ = desk.inner.ledger.forget_request(payment).await;
+                }
+                desk.inner.changed(&["overview", "activity", "status"]);
+            }
+            Err(error) => tracing::warn!(%error, "questions could not lapse"),
+        }
+    }
+}
+
+/// Compares open payments with the chain, about once a block and whenever something was sent.
+async fn reconcile(desk: Desk) {
+    let Some(chain) = desk.inner.chain.clone() else { return };
+    let block_time = Duration::from_millis(chain.network().block_time_ms.clamp(250, 15_000));
+    let mut searched_deep = HashMap::new();
+    loop {
+        let started = Instant::now();
+        match look(&desk, &chain, &mut searched_deep).await {
+            Ok(block) => note_reachable(&desk, true, Some(block)),
+            Err(error) => {
+                tracing::warn!(%error, "the chain could not be read");
+                note_reachable(&desk, false, None);
+            }
+        }
+        tokio::select! {
+            () = desk.inner.closing.cancelled() => return,
+            () = sleep_until(started + block_time) => {}
+            () = desk.inner.reconcile_now.notified() => {
+                // A moment for the payee's transaction to reach a block.
+                sleep_until(started + block_time / 4).await;
+            }
+        }
+    }
+}
+
+/// One look at everything open; answers the newest block.
+async fn look(
+    desk: &Desk,
+    chain: &Chain,
+    searched_deep: &mut HashMap<String, Instant>,
+) -> Result<u64, ChainError> {
+    let head = chain.head().await?.number;
+    let open = match desk.inner.ledger.open_payments().await {
+        Ok(open) => open,
+        Err(error) => {
+            tracing::warn!(%error, "open payments could not be read");
+            return Ok(head);
+        }
+    };
+    searched_deep.retain(|payment, _| open.iter().any(|o| o.payment.as_str() == payment));
+    let findings: Vec<_> = futures::stream::iter(open)
+        .map(|open| {
+            let from_block = search_from(desk, chain, head, &open, searched_deep);
+            async move {
+                let finding =
+                    chain.reconcile(&open.authorization, from_block, EXPIRY_MARGIN_S).await;
+                (open, finding)
+            }
+        })
+        .buffer_unordered(RECONCILE_AT_ONCE)
+        .collect()
+        .await;
+    let mut last_error = None;
+    for (open, finding) in findings {
+        match finding {
+            Ok(finding) => {
+                if matches!(finding, Finding::Inconsistent(_)) {
+                    searched_deep.insert(open.payment.to_string(), Instant::now());
+                }
+                if let Err(error) = book(desk, head, &open, finding).await {
+                    tracing::warn!(%error, payment = %open.payment, "a finding could not be booked");
+                }
+            }
+            Err(error) => last_error = Some(error),
+        }
+    }
+    if let Err(error) = refills(desk, chain, head).await {
+        tracing::warn!(%error, "refills could not be followed");
+    }
+    if let Err(error) = deposits(desk, chain, head).await {
+        tracing::warn!(%error, "deposits could not be read");
+    }
+    last_error.map_or(Ok(head), Err)
+}
+
+/// The block to look for an authorisation's use from: about when its window began, or from the
+/// very first if that was contradicted.
+fn search_from(
+    desk: &Desk,
+    chain: &Chain,
+    head: u64,
+    open: &OpenPayment,
+    searched_deep: &HashMap<String, Instant>,
+) -> u64 {
+    if searched_deep.contains_key(open.payment.as_str()) {
+        return 0;
+    }
+    let now_s = u64::try_from(desk.inner.ledger.now().as_second()).unwrap_or_default();
+    let age_s = now_s.saturating_sub(open.authorization.window.valid_after_s);
+    let blocks = age_s.saturating_mul(1_000) / chain.network().block_time_ms.max(1);
+    head.saturating_sub(blocks).saturating_sub(SEARCH_BACK_BLOCKS)
+}
+
+async fn book(
+    desk: &Desk,
+    head: u64,
+    open: &OpenPayment,
+    finding: Finding,
+) -> Result<(), LedgerError> {
+    let ledger = &desk.inner.ledger;
+    match finding {
+        Finding::Settled { tx, block } if block + SETTLED_DEPTH_BLOCKS <= head => {
+            ledger.settle(&open.payment, tx, block).await?;
+        }
+        Finding::ExpiredUnused { block } | Finding::Cancelled { block, .. } => {
+            ledger.expire(&open.payment, block).await?;
+        }
+        Finding::Inconsistent(why) => {
+            tracing::warn!(payment = %open.payment, %why, "the chain contradicts itself; the hold stays");
+            return Ok(());
+        }
+        Finding::Settled { .. } | Finding::StillOpen => return Ok(()),
+    }
+    desk.inner.changed(&["overview", "activity", "agents"]);
+    Ok(())
+}
+
+/// Books refills whose transaction reached the chain while nobody was waiting for it.
+async fn refills(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> {
+    // Whoever holds this is in the middle of a refill and books it itself.
+    let Ok(_idle) = desk.inner.treasury.try_lock() else { return Ok(()) };
+    for open in desk.inner.ledger.open_refills().await? {
+        let Some(transaction) = open.transaction else {
+            // The transaction is recorded before it is sent, so this one never was.
+            let why = "the desk stopped before it was signed".to_owned();
+            desk.inner.ledger.refill_failed(&open.refill, why).await?;
+            continue;
+        };
+        let Some(receipt) = chain.receipt(transaction).await? else { continue };
+        if receipt.block + SETTLED_DEPTH_BLOCKS > head {
+            continue;
+        }
+        if receipt.ok {
+            desk.inner.ledger.refill_settled(&open.refill, transaction, receipt.block).await?;
+        } else {
+            desk.inner.ledger.refill_failed(&open.refill, "the chain refused it".into()).await?;
+        }
+        desk.inner.changed(&["overview", "agents"]);
+    }
+    Ok(())
+}
+
+/// Books USDC that reached a float from elsewhere, once its block is deep enough.
+async fn deposits(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> {
+    let ledger = &desk.inner.ledger;
+    let Some(last) = head.checked_sub(SETTLED_DEPTH_BLOCKS) else { return Ok(()) };
+    let Some(mark) = ledger.mark(DEPOSITS_MARK).await? else {
+        // A desk without agents has no floats; everything before the first one is not ours.
+        return Ok(ledger.set_mark(DEPOSITS_MARK, last).await?);
+    };
+    let agents = ledger.agents().await?;
+    let first = mark + 1;
+    let last = last.min(mark + DEPOSIT_BLOCKS_MAX);
+    if first > last {
+        return Ok(());
+    }
+    if !agents.is_empty() {
+        let floats: Vec<_> = agents.iter().map(|agent| agent.address).collect();
+        for log in chain.transfers(&floats, first, last).await? {
+            let Some(agent) = agents.iter().find(|agent| agent.address == log.to) else { continue };
+            let booked = ledger
+                .float_received(&agent.id, log.from, log.value, log.tx, log.log_index, log.block)
+                .await?;
+            if booked {
+                desk.inner.changed(&["overview", "agents"]);
+            }
+        }
+    }
+    // Blocks without deposits are remembered in steps, so that an idle desk writes little.
+    if last >= mark + 60 || last < head.saturating_sub(SETTLED_DEPTH_BLOCKS) {
+        ledger.set_mark(DEPOSITS_MARK, last).await?;
+    }
+    Ok(())
+}
+
+fn note_reachable(desk: &Desk, reachable: bool, block: Option<u64>) {
+    if let Some(block) = block {
+        desk.inner.block.store(block, Ordering::Relaxed);
+    }
+    if desk.inner.reachable.swap(reachable, Ordering::Relaxed) != reachable {
+        desk.inner.changed(&["status"]);
+    }
+}
+
+/// Waits until a block lies deep enough under the newest one.
+pub(crate) async fn wait_depth(chain: &Chain, block: u64) -> Result<(), ChainError> {
+    let pause = Duration::from_millis((chain.network().block_time_ms / 4).clamp(50, 2_000));
+    let mut tick = interval(pause);
+    loop {
+        tick.tick().await;
+        if chain.head().await?.number >= block + SETTLED_DEPTH_BLOCKS {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The application: use cases over rules, books, keys, chain and rails. Knows no window.
+//!
+//! [`Desk`] is the whole of it. Agents reach it through the gateway (the desk is the gateway's
+//! teller), the owner through the [`command_table!`], in the window or over the [`owner`]'s
+//! socket. Everything shown comes from the books; the desk itself keeps no second truth.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod approve;
+#[cfg(test)]
+mod bindings;
+mod command;
+mod desk;
+mod export;
+mod jobs;
+pub mod owner;
+mod owner_acts;
+mod pay;
+mod place;
+mod problem;
+mod show;
+mod show_agents;
+mod teller;
+pub mod view;
+mod wording;
+
+pub use desk::{Desk, DeskOptions, Endpoints, KeychainChoice, PracticeEndpoints};
+pub use imprest_gateway::{Token, wire};
+pub use imprest_vault::{KdfCost, SecretText, harden_process};
+pub use place::{agent_token, data_dir};
+pub use problem::ErrorCode;

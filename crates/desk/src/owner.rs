@@ -1,0 +1,268 @@
+//! The owner's door to a running desk: a Unix socket in the data folder.
+//!
+//! One JSON line asks, one JSON line answers. The folder and the socket are the user's own; since
+//! agents often run as the same user, every command that can give authority needs the passphrase
+//! with it, and the ones that read or lower do not.
+
+use crate::command_table;
+use crate::desk::Desk;
+use crate::problem::{ErrorCode, bad_input};
+use crate::view::Problem;
+use imprest_vault::SecretText;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Mutex;
+
+/// The most one line may be, in bytes.
+const LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// How long a connected program may take to ask.
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a wrong passphrase keeps the next try waiting.
+const WRONG_PAUSE: Duration = Duration::from_millis(500);
+/// The longest path a Unix socket can have, with some room.
+const SOCKET_PATH_MAX: usize = 100;
+
+/// What a command does to authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Changes nothing.
+    Read,
+    /// Only takes authority away.
+    Lower,
+    /// Can give authority, so it needs the passphrase.
+    Raise,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident $name:ident($($arg:ident: $type:ty),* $(,)?) -> $answer:ty;)*) => {
+        /// What a command of the table does to authority; nothing for an unknown name.
+        pub fn kind(command: &str) -> Option<Kind> {
+            match command {
+                $(stringify!($name) => Some(kind_word(stringify!($kind))),)*
+                _ => None,
+            }
+        }
+    };
+}
+command_table!(kinds);
+
+fn kind_word(word: &str) -> Kind {
+    match word {
+        "read" => Kind::Read,
+        "lower" => Kind::Lower,
+        _ => Kind::Raise,
+    }
+}
+
+/// Why a running desk did not answer as wished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnerError {
+    /// No desk runs on that folder.
+    NotRunning,
+    /// It runs, and said no.
+    Refused(Problem),
+}
+
+/// Where a running desk can be reached by agents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// The agents' HTTP API.
+    pub http_url: Option<String>,
+    /// The agents' MCP endpoint.
+    pub mcp_url: Option<String>,
+    /// Its process.
+    pub pid: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    command: String,
+    #[serde(default)]
+    args: Value,
+    #[serde(default)]
+    passphrase: Option<String>,
+}
+
+/// Asks the desk that runs on a data folder.
+///
+/// # Errors
+/// [`OwnerError::NotRunning`] when there is none, [`OwnerError::Refused`] with its problem.
+pub async fn call(
+    data_dir: &Path,
+    command: &str,
+    args: Value,
+    passphrase: Option<&SecretText>,
+) -> Result<Value, OwnerError> {
+    let ask = json!({
+        "command": command,
+        "args": args,
+        "passphrase": passphrase.map(SecretText::expose),
+    });
+    exchange(data_dir, &ask).await
+}
+
+/// Where the desk that runs on a data folder can be reached, if one runs.
+pub async fn running(data_dir: &Path) -> Option<Running> {
+    let answer = exchange(data_dir, &json!({ "command": "running" })).await.ok()?;
+    serde_json::from_value(answer).ok()
+}
+
+async fn exchange(data_dir: &Path, ask: &Value) -> Result<Value, OwnerError> {
+    let mut stream =
+        UnixStream::connect(socket(data_dir)).await.map_err(|_| OwnerError::NotRunning)?;
+    let cut = |error: std::io::Error| {
+        OwnerError::Refused(Problem::new(
+            ErrorCode::Unavailable,
+            format!("The desk hung up: {error}."),
+            "Look whether it still runs, and try again.",
+        ))
+    };
+    let mut line = ask.to_string();
+    line.push('\n');
+    stream.write_all(line.as_bytes()).await.map_err(cut)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).await.map_err(cut)?;
+    let garbled = |why: String| {
+        OwnerError::Refused(Problem::new(
+            ErrorCode::Internal,
+            format!("The desk gave an answer that cannot be read: {why}."),
+            "Use the `imprest` of the same version as the desk.",
+        ))
+    };
+    match serde_json::from_str::<Value>(&answer).map_err(|e| garbled(e.to_string()))? {
+        Value::Object(mut object) => match (object.remove("ok"), object.remove("problem")) {
+            (Some(ok), None) => Ok(ok),
+            (None, Some(problem)) => {
+                Err(serde_json::from_value(problem).map_or_else(|e| garbled(e.to_string()), OwnerError::Refused))
+            }
+            _ => Err(garbled("neither ok nor problem".into())),
+        },
+        _ => Err(garbled("no object".into())),
+    }
+}
+
+/// The socket's path: in the folder, or in the temporary folder under a name made from it when
+/// the folder's path is too long for a socket.
+fn socket(data_dir: &Path) -> PathBuf {
+    let inside = data_dir.join("owner.sock");
+    if inside.as_os_str().len() <= SOCKET_PATH_MAX {
+        return inside;
+    }
+    let name = hex::encode(&Sha256::digest(data_dir.as_os_str().as_encoded_bytes())[..12]);
+    std::env::temp_dir().join(format!("imprest-{name}.sock"))
+}
+
+pub(crate) fn forget_socket(data_dir: &Path) {
+    let _ = std::fs::remove_file(socket(data_dir));
+}
+
+/// Opens the door. The folder's lock is held, so a socket that is there is a dead desk's.
+pub(crate) fn listen(desk: &Desk) -> Result<(), Problem> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = socket(desk.inner.place.dir());
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path)
+        .and_then(|listener| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+            Ok(listener)
+        })
+        .map_err(|error| crate::place::unusable(&path, &error))?;
+    let desk = desk.clone();
+    let tasks = desk.inner.tasks.clone();
+    tasks.spawn(async move {
+        // One passphrase at a time, and a pause after a wrong one: guessing is slow.
+        let guard = Arc::new(Mutex::new(()));
+        loop {
+            let accepted = tokio::select! {
+                () = desk.inner.closing.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else { continue };
+            let (desk, guard) = (desk.clone(), guard.clone());
+            tokio::spawn(async move {
+                if let Err(error) = serve_one(desk, stream, guard).await {
+                    tracing::debug!(%error, "an owner's program hung up");
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+async fn serve_one(desk: Desk, stream: UnixStream, guard: Arc<Mutex<()>>) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let answer = match tokio::time::timeout(ASK_TIMEOUT, read_ask(read)).await {
+        Err(_) => return Ok(()),
+        Ok(Err(problem)) => Err(problem),
+        Ok(Ok(ask)) => {
+            tokio::select! {
+                () = desk.inner.closing.cancelled() => return Ok(()),
+                answer = answer(&desk, ask, &guard) => answer,
+            }
+        }
+    };
+    let mut line = match answer {
+        Ok(ok) => json!({ "ok": ok }),
+        Err(problem) => json!({ "problem": problem }),
+    }
+    .to_string();
+    line.push('\n');
+    write.write_all(line.as_bytes()).await
+}
+
+async fn read_ask(read: impl AsyncRead + Unpin) -> Result<Ask, Problem> {
+    let mut line = String::new();
+    BufReader::new(read.take(LINE_BYTES_MAX))
+        .read_line(&mut line)
+        .await
+        .map_err(|e| bad_input("Line", e))?;
+    serde_json::from_str(&line).map_err(|e| bad_input("Line", e))
+}
+
+async fn answer(desk: &Desk, ask: Ask, guard: &Mutex<()>) -> Result<Value, Problem> {
+    if ask.command == "running" {
+        let endpoints = desk.endpoints();
+        return Ok(json!(Running {
+            http_url: endpoints.http_url,
+            mcp_url: endpoints.mcp_url,
+            pid: std::process::id(),
+        }));
+    }
+    // These carry their own secret: it is what they are about.
+    let carries_its_own = matches!(ask.command.as_str(), "create_vault" | "unlock" | "recover");
+    let raises = kind(&ask.command) == Some(Kind::Raise);
+    let args = if ask.args.is_null() { json!({}) } else { ask.args };
+    if !raises && ask.passphrase.is_none() {
+        return desk.call(&ask.command, args).await;
+    }
+    let _one_at_a_time = guard.lock().await;
+    let outcome = if carries_its_own {
+        desk.call(&ask.command, args).await
+    } else {
+        let passphrase = ask.passphrase.map(SecretText::new).ok_or_else(|| {
+            Problem::new(
+                ErrorCode::WrongPassphrase,
+                "This needs the owner’s passphrase.",
+                "Give it at the prompt, or with --passphrase-stdin.",
+            )
+        })?;
+        match desk.check_passphrase(passphrase).await {
+            Ok(()) => {
+                drop(_one_at_a_time);
+                return desk.call(&ask.command, args).await;
+            }
+            Err(problem) => Err(problem),
+        }
+    };
+    if outcome.as_ref().is_err_and(|problem| problem.code == ErrorCode::WrongPassphrase.word()) {
+        tokio::time::sleep(WRONG_PAUSE).await;
+    }
+    outcome
+}

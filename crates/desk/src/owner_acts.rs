@@ -1,0 +1,475 @@
+//! What the owner does: vault, agents, freeze, refills, local addresses.
+
+use crate::command_table;
+use crate::desk::Desk;
+use crate::jobs::wait_depth;
+use crate::place::token_entry;
+use crate::problem::{ErrorCode, bad_amount, bad_input};
+use crate::view::*;
+use futures::future::BoxFuture;
+use imprest_domain::{AgentName, Budget, Grade, NewPayeeRule, OverPayment, Units};
+use imprest_gateway::Token;
+use imprest_ledger::{Agent, NewAgent};
+use imprest_rails::HostPort;
+use imprest_vault::{KdfCost, KeychainState, SecretText, Vault, VaultError};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// What a practice agent's float starts with, when its day allows no more: 10 USDC.
+const FIRST_FLOAT_UNITS: u128 = 10_000_000;
+/// The most a practice agent's float starts with: 50 USDC.
+const FIRST_FLOAT_UNITS_MAX: u128 = 50_000_000;
+/// What the practice treasury is filled up to: 250 USDC.
+const PRACTICE_TREASURY_UNITS: u128 = 250_000_000;
+/// How long a refill may take to reach a block.
+const REFILL_WAIT: Duration = Duration::from_secs(30);
+
+impl Desk {
+    /// Makes the vault and answers the recovery words, this once.
+    ///
+    /// # Errors
+    /// `vault_exists`, or when the passphrase is too short or the file cannot be written.
+    pub async fn create_vault(&self, passphrase: String) -> Result<NewVault, Problem> {
+        let passphrase = SecretText::new(passphrase);
+        let (path, kdf) = (self.inner.place.vault(), self.inner.kdf);
+        if let Some(vault) = self.inner.vault() {
+            return Err(VaultError::AlreadyExists { path: vault.path().to_owned() }.into());
+        }
+        let (vault, words) = blocking(move || {
+            let cost = kdf.unwrap_or_else(KdfCost::calibrate);
+            Vault::create(&path, &passphrase, cost)
+        })
+        .await?;
+        self.inner.adopt_vault(vault);
+        self.halt_if_frozen().await?;
+        self.fill_practice_treasury().await?;
+        self.inner.changed(&["status"]);
+        Ok(NewVault { words: words.words().map(str::to_owned).collect() })
+    }
+
+    /// Opens the vault.
+    ///
+    /// # Errors
+    /// `wrong_passphrase`, `no_vault`, or when the file cannot be read.
+    pub async fn unlock(&self, passphrase: String) -> Result<DeskStatus, Problem> {
+        let (vault, passphrase) = (self.inner.need_vault()?, SecretText::new(passphrase));
+        blocking(move || vault.unlock(&passphrase)).await?;
+        self.opened().await
+    }
+
+    /// Sets a new passphrase with the recovery words, and opens the vault.
+    ///
+    /// # Errors
+    /// `wrong_passphrase` when the words are not this vault's, `bad_input` for the new passphrase.
+    pub async fn recover(
+        &self,
+        words: String,
+        new_passphrase: String,
+    ) -> Result<DeskStatus, Problem> {
+        let vault = self.inner.need_vault()?;
+        let (words, new) = (SecretText::new(words), SecretText::new(new_passphrase));
+        blocking(move || vault.unlock_with_words(&words, &new)).await?;
+        self.opened().await
+    }
+
+    async fn opened(&self) -> Result<DeskStatus, Problem> {
+        self.halt_if_frozen().await?;
+        self.fill_practice_treasury().await?;
+        self.inner.changed(&["status", "overview", "agents"]);
+        self.status().await
+    }
+
+    /// Forgets the keys until the passphrase comes again.
+    ///
+    /// # Errors
+    /// `no_vault`.
+    pub async fn lock(&self) -> Result<DeskStatus, Problem> {
+        self.inner.need_vault()?.lock();
+        self.inner.changed(&["status"]);
+        self.status().await
+    }
+
+    /// Checks a passphrase without opening anything.
+    ///
+    /// # Errors
+    /// `wrong_passphrase` or `no_vault`.
+    pub(crate) async fn check_passphrase(&self, passphrase: SecretText) -> Result<(), Problem> {
+        let vault = self.inner.need_vault()?;
+        blocking(move || vault.verify_passphrase(&passphrase)).await
+    }
+
+    async fn fill_practice_treasury(&self) -> Result<(), Problem> {
+        let practice = self.inner.practice.lock().await;
+        let (Some(practice), Some(treasury)) = (practice.as_ref(), self.inner.treasury()) else {
+            return Ok(());
+        };
+        let level = Units::new(PRACTICE_TREASURY_UNITS).unwrap_or_default();
+        Ok(practice.fund_treasury(treasury, level).await?)
+    }
+
+    /// Makes an agent with its own address, budget and credential; with practice money its float
+    /// is filled at once.
+    ///
+    /// # Errors
+    /// `locked`, `name_taken`, or `bad_input` naming the field.
+    pub async fn add_agent(
+        &self,
+        name: String,
+        grade: String,
+        budget: BudgetForm,
+    ) -> Result<NewCredential, Problem> {
+        let name: AgentName = name.trim().parse().map_err(|e| bad_input("Name", e))?;
+        let grade = read_grade(&grade)?;
+        let budget = self.read_budget(&budget)?;
+        let vault = self.inner.need_vault()?;
+        let account = self.inner.ledger.next_account().await?;
+        let address = vault.address(account)?;
+        let token = new_token()?;
+        let token_sha256 = token.hash();
+        let agent = self
+            .inner
+            .ledger
+            .add_agent(NewAgent { name, account, address, grade, budget, token_sha256 })
+            .await?;
+        self.inner.changed(&["overview", "agents", "status"]);
+        let mut credential = self.keep_token(&agent, token).await?;
+        if let Err(problem) = self.first_float(&agent).await {
+            let note = format!("The float could not be filled yet: {}", problem.message);
+            credential.note = Some(match credential.note {
+                Some(first) => format!("{first} {note}"),
+                None => note,
+            });
+        }
+        credential.agent = self.agent_row(&agent).await?;
+        Ok(credential)
+    }
+
+    async fn first_float(&self, agent: &Agent) -> Result<(), Problem> {
+        if !self.inner.practice_mode || self.inner.chain.is_none() {
+            return Ok(());
+        }
+        let floor = Units::new(FIRST_FLOAT_UNITS).unwrap_or_default();
+        let ceiling = Units::new(FIRST_FLOAT_UNITS_MAX).unwrap_or_default();
+        let day = agent.budget.limit_units_per_day.unwrap_or(floor);
+        self.refill_units(agent, day.clamp(floor, ceiling)).await
+    }
+
+    async fn keep_token(&self, agent: &Agent, token: Token) -> Result<NewCredential, Problem> {
+        let kept = self.inner.keychain().store(&token_entry(&agent.name), token.expose()).await;
+        let note = kept.as_ref().err().map(|error| {
+            format!("Copy the token now: it is kept nowhere ({})", error.to_string().trim_end_matches('.'))
+        });
+        Ok(NewCredential {
+            agent: self.agent_row(agent).await?,
+            token: token.expose().to_owned(),
+            token_in_keychain: kept.is_ok(),
+            note,
+        })
+    }
+
+    /// Sets an agent's limits. A limit that is lowered holds from the next payment on.
+    ///
+    /// # Errors
+    /// `not_found`, or `bad_input` naming the field.
+    pub async fn set_budget(
+        &self,
+        agent: String,
+        budget: BudgetForm,
+    ) -> Result<AgentPage, Problem> {
+        let budget = self.read_budget(&budget)?;
+        let agent = self.inner.ledger.find_agent(&agent).await?;
+        self.inner.ledger.set_budget(&agent.id, budget).await?;
+        self.agent_changed(&agent).await
+    }
+
+    /// Sets an agent's grade.
+    ///
+    /// # Errors
+    /// `not_found` or `bad_input`.
+    pub async fn set_grade(&self, agent: String, grade: String) -> Result<AgentPage, Problem> {
+        let grade = read_grade(&grade)?;
+        let agent = self.inner.ledger.find_agent(&agent).await?;
+        self.inner.ledger.set_grade(&agent.id, grade).await?;
+        self.agent_changed(&agent).await
+    }
+
+    async fn agent_changed(&self, agent: &Agent) -> Result<AgentPage, Problem> {
+        self.inner.changed(&["overview", "agents"]);
+        self.agent(agent.id.to_string()).await
+    }
+
+    /// Replaces an agent's credential; the old one stops at once.
+    ///
+    /// # Errors
+    /// `not_found`, or `conflict` for a revoked agent.
+    pub async fn rotate_token(&self, agent: String) -> Result<NewCredential, Problem> {
+        let agent = self.inner.ledger.find_agent(&agent).await?;
+        let token = new_token()?;
+        self.inner.ledger.rotate_token(&agent.id, token.hash()).await?;
+        self.inner.changed(&["agents"]);
+        self.keep_token(&agent, token).await
+    }
+
+    /// Takes an agent's credential away for good. What is in flight stays reserved.
+    ///
+    /// # Errors
+    /// `not_found`, or `conflict` when it was revoked before.
+    pub async fn revoke_agent(&self, agent: String) -> Result<AgentRow, Problem> {
+        let agent = self.inner.ledger.find_agent(&agent).await?;
+        self.inner.ledger.revoke_agent(&agent.id).await?;
+        if let Err(error) = self.inner.keychain().delete(&token_entry(&agent.name)).await {
+            tracing::debug!(%error, "a revoked token stays in the keychain, where it opens nothing");
+        }
+        self.inner.changed(&["overview", "agents", "status"]);
+        self.agent_row(&self.inner.ledger.agent(&agent.id).await?).await
+    }
+
+    /// Moves money from the treasury to an agent's float and waits for the chain.
+    ///
+    /// # Errors
+    /// `locked`, `not_found`, `bad_input`, or `chain_unreachable`; a refill that was sent and not
+    /// seen in time is booked as soon as the chain shows it.
+    pub async fn refill(&self, agent: String, amount: String) -> Result<AgentPage, Problem> {
+        let agent = self.inner.ledger.find_agent(&agent).await?;
+        let value = self.inner.asset.parse(amount.trim()).map_err(|e| bad_amount("Amount", e))?;
+        if value.is_zero() {
+            return Err(bad_input("Amount", "zero moves nothing"));
+        }
+        self.refill_units(&agent, value).await?;
+        self.agent_changed(&agent).await
+    }
+
+    async fn refill_units(&self, agent: &Agent, value: Units) -> Result<(), Problem> {
+        let inner = &self.inner;
+        let (vault, chain) = (inner.need_vault()?, self.need_chain()?);
+        let treasury = vault.treasury_address()?;
+        self.fill_practice_treasury().await?;
+        let _alone = inner.treasury.lock().await;
+        let held = chain.balance(treasury).await?;
+        if held < value {
+            let asset = &inner.asset;
+            return Err(Problem::new(
+                ErrorCode::Conflict,
+                format!("The treasury holds {} and {} is wanted.", asset.format(held), asset.format_with_symbol(value)),
+                "Ask for less, or fill the treasury first.",
+            ));
+        }
+        let terms = chain.transaction_terms(treasury).await?;
+        let terms = imprest_ledger::TransactionTerms {
+            nonce: terms.nonce,
+            gas_limit: terms.gas_limit,
+            max_fee_per_gas_wei: terms.max_fee_per_gas_wei,
+            max_priority_fee_per_gas_wei: terms.max_priority_fee_per_gas_wei,
+        };
+        let grant = inner.ledger.begin_refill(&agent.id, value, inner.asset.clone(), terms).await?;
+        let refill = grant.refill().clone();
+        let signed = match vault.sign_treasury(grant) {
+            Ok(signed) => signed,
+            Err(refused) => {
+                inner.ledger.refill_failed(&refill, refused.error.to_string()).await?;
+                return Err(refused.error.into());
+            }
+        };
+        inner.ledger.refill_sent(&refill, signed.hash).await?;
+        chain.send_raw(&signed.raw).await?;
+        let receipt = chain.wait_receipt(signed.hash, REFILL_WAIT).await?;
+        if receipt.ok {
+            wait_depth(&chain, receipt.block).await?;
+            inner.ledger.refill_settled(&refill, signed.hash, receipt.block).await?;
+            Ok(())
+        } else {
+            inner.ledger.refill_failed(&refill, "the chain refused it".into()).await?;
+            Err(Problem::new(
+                ErrorCode::ChainUnreachable,
+                "The chain refused the transfer.",
+                "Look at the treasury’s balance and try again; nothing moved.",
+            ))
+        }
+    }
+
+    /// Stops all signing at once, durably.
+    ///
+    /// # Errors
+    /// When the books cannot be written; signing has stopped all the same until the desk closes.
+    pub async fn freeze(&self) -> Result<DeskStatus, Problem> {
+        // The latch first: a signature in the making is thrown away before the disk is asked.
+        if let Some(vault) = self.inner.vault() {
+            vault.halt();
+        }
+        self.inner.ledger.freeze().await?;
+        self.inner.changed(&["status", "overview", "agents"]);
+        self.status().await
+    }
+
+    /// Lets payments go on.
+    ///
+    /// # Errors
+    /// When the books cannot be written; payments stay stopped then.
+    pub async fn thaw(&self) -> Result<DeskStatus, Problem> {
+        self.inner.ledger.thaw().await?;
+        if let Some(vault) = self.inner.vault() {
+            vault.resume();
+        }
+        self.inner.changed(&["status", "overview", "agents"]);
+        self.status().await
+    }
+
+    /// Lets agents reach a local `host:port` in spite of the private-address guard.
+    ///
+    /// # Errors
+    /// `bad_input` when it is no host and port.
+    pub async fn allow_host(&self, host: String) -> Result<Vec<String>, Problem> {
+        let host: HostPort = host.trim().parse().map_err(|e| bad_input("Address", e))?;
+        self.inner.ledger.allow_host(host.to_string()).await?;
+        self.inner.rails.guard().allow(host);
+        self.hosts().await
+    }
+
+    /// Takes that leave back.
+    ///
+    /// # Errors
+    /// `bad_input` when it is no host and port.
+    pub async fn remove_host(&self, host: String) -> Result<Vec<String>, Problem> {
+        let host: HostPort = host.trim().parse().map_err(|e| bad_input("Address", e))?;
+        self.inner.ledger.remove_host(host.to_string()).await?;
+        self.inner.rails.guard().disallow(&host);
+        self.hosts().await
+    }
+
+    /// Local addresses that agents may reach, the practice shop aside.
+    ///
+    /// # Errors
+    /// When the books cannot be read.
+    pub async fn hosts(&self) -> Result<Vec<String>, Problem> {
+        Ok(self.inner.ledger.hosts().await?)
+    }
+
+    pub(crate) fn need_chain(&self) -> Result<imprest_chain::Chain, Problem> {
+        self.inner.chain.clone().ok_or_else(|| {
+            Problem::new(
+                ErrorCode::Unavailable,
+                "No desk is running, so there is no chain to ask.",
+                "Start one with `imprest serve --practice`.",
+            )
+        })
+    }
+
+    /// The keychain's state as a word and a sentence.
+    pub(crate) async fn keychain_words(&self) -> (String, Option<String>) {
+        let state = self.inner.keychain().state().await;
+        let (word, note) = match state {
+            KeychainState::Ready => return ("ready".into(), None),
+            KeychainState::Absent => (
+                "absent",
+                "There is no system keychain here. Everything works, but you have to give agents their token yourself.",
+            ),
+            KeychainState::Locked => (
+                "locked",
+                "The system keychain is locked. Unlock it so that agents can be connected without a token in their files.",
+            ),
+            KeychainState::Denied => (
+                "denied",
+                "The system keychain refused Imprest. Allow it so that agents can be connected without a token in their files.",
+            ),
+        };
+        (word.into(), Some(note.into()))
+    }
+
+    fn read_budget(&self, form: &BudgetForm) -> Result<Budget, Problem> {
+        let asset = &self.inner.asset;
+        let read = |field: &str, text: &Option<String>| match text.as_deref().map(str::trim) {
+            None | Some("") => Ok(None),
+            Some(text) => asset.parse(text).map(Some).map_err(|e| bad_amount(field, e)),
+        };
+        let zone = match form.zone.trim() {
+            "" => jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned(),
+            zone => zone.to_owned(),
+        };
+        let expires_at = match form.expires_at.as_deref().map(str::trim) {
+            None | Some("") => None,
+            Some(text) => Some(
+                text.parse::<Timestamp>()
+                    .map_err(|_| bad_input("Ends", "write a time such as 2027-02-22T00:00:00Z"))?,
+            ),
+        };
+        let budget = Budget {
+            asset: asset.id,
+            limit_units_per_payment: read("Per payment", &form.per_payment)?,
+            limit_units_per_day: read("Per day", &form.per_day)?,
+            limit_units_per_week: read("Per week", &form.per_week)?,
+            limit_units_per_month: read("Per month", &form.per_month)?,
+            limit_units_lifetime: read("In all", &form.lifetime)?,
+            over_payment: match form.over_payment.as_str() {
+                "ask" | "" => OverPayment::Ask,
+                "deny" => OverPayment::Deny,
+                _ => return Err(bad_input("Above the limit", "write ask or deny")),
+            },
+            new_payee: match form.new_payee.as_str() {
+                "ask" | "" => NewPayeeRule::Ask,
+                "allow" => NewPayeeRule::Allow,
+                "deny" => NewPayeeRule::Deny,
+                _ => return Err(bad_input("New payees", "write ask, allow or deny")),
+            },
+            zone,
+            expires_at,
+        };
+        budget.check(self.inner.ledger.now())?;
+        Ok(budget)
+    }
+}
+
+fn read_grade(text: &str) -> Result<Grade, Problem> {
+    text.trim().parse().map_err(|e| bad_input("Grade", e))
+}
+
+fn new_token() -> Result<Token, Problem> {
+    Token::generate()
+        .map_err(|e| Problem::new(ErrorCode::Internal, e.to_string(), "Restart the computer and try again."))
+}
+
+/// Key stretching takes a good part of a second and must not hold up everything else.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, VaultError> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(Problem::new(ErrorCode::Internal, error.to_string(), "Try again.")),
+    }
+}
+
+macro_rules! dispatch {
+    ($($(#[$doc:meta])* $kind:ident $name:ident($($arg:ident: $type:ty),* $(,)?) -> $answer:ty;)*) => {
+        impl Desk {
+            /// Carries out one line of the command table, by name.
+            ///
+            /// # Errors
+            /// `bad_input` for an unknown name or arguments of another form; else the command's own.
+            pub fn call<'a>(
+                &'a self,
+                command: &'a str,
+                args: serde_json::Value,
+            ) -> BoxFuture<'a, Result<serde_json::Value, Problem>> {
+                // Boxed, so that one future does not hold the states of all commands.
+                Box::pin(async move { match command {
+                    $(stringify!($name) => {
+                        #[derive(serde::Deserialize)]
+                        #[serde(deny_unknown_fields)]
+                        struct Args { $($arg: $type),* }
+                        #[allow(unused_variables, reason = "some commands take nothing")]
+                        let Args { $($arg),* } = serde_json::from_value(args)
+                            .map_err(|e| bad_input(command, e))?;
+                        let answer: $answer = self.$name($($arg),*).await?;
+                        serde_json::to_value(answer).map_err(|e| {
+                            Problem::new(ErrorCode::Internal, e.to_string(), "Report this fault.")
+                        })
+                    })*
+                    other => {
+                        let other: String = other.chars().take(40).collect();
+                        Err(bad_input("Command", format!("there is no “{other}”")))
+                    }
+                } })
+            }
+        }
+    };
+}
+command_table!(dispatch);

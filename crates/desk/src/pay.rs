@@ -1,0 +1,407 @@
+//! The path of a payment: quote → decide and hold → sign → deliver → outcome.
+
+use crate::desk::{Desk, Inner};
+use crate::problem::{ledger_failure, rails_failure};
+use crate::wording::{outcome, verdict_view};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use imprest_domain::{
+    AgentId, B256, Intent, PaymentId, PaymentState, Units, plain, plain_line,
+};
+use imprest_gateway::wire::{
+    Amount, FetchAnswer, FetchRequest, FetchStatus, PaymentView, ResponseView,
+};
+use imprest_gateway::{Failure, FailureCode};
+use imprest_ledger::{Delivery, Grant, Order, PaymentRecord, Reserved};
+use imprest_rails::{Outcome, Payload, Probe, Quote, Request, Response};
+use imprest_vault::VaultError;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a question waits for the owner before silence is a no.
+pub(crate) const QUESTION_FOR: SignedDuration = SignedDuration::from_mins(10);
+/// How long a fetch waits for the chain or the owner when the agent does not say.
+const WAIT_DEFAULT_MS: u64 = 5_000;
+
+impl Desk {
+    /// Fetches for an agent, paying if need be and if the rules allow.
+    pub(crate) async fn fetch_for(
+        &self,
+        agent: &AgentId,
+        asked: FetchRequest,
+    ) -> Result<FetchAnswer, Failure> {
+        let until = deadline(asked.wait_ms);
+        let request = request_of(&asked)?;
+        if let Some(known) = self.known_payment(agent, &asked, &request).await? {
+            return self.answer_when_ended(known, until).await;
+        }
+        let quote = match self.inner.rails.quote(&request).await.map_err(rails_failure)? {
+            Probe::Free(response) => return Ok(free(response)),
+            Probe::Unpayable { reasons, response } => return Ok(unpayable(&reasons, response)),
+            Probe::Offer(quote) => quote,
+        };
+        self.need_open_vault()?;
+        let order = self.inner.order(agent, &asked, &request, &quote)?;
+        let payment = self.place_order(order, asked, request, *quote).await?;
+        self.answer_when_ended(payment, until).await
+    }
+
+    /// The payment that the agent's key stands for, if the request is the same one.
+    async fn known_payment(
+        &self,
+        agent: &AgentId,
+        asked: &FetchRequest,
+        request: &Request,
+    ) -> Result<Option<PaymentId>, Failure> {
+        let Some(key) = &asked.idempotency_key else { return Ok(None) };
+        let known = self.inner.ledger.payment_by_key(agent, key).await.map_err(ledger_failure)?;
+        match known {
+            Some(known) if known.request_sha256 != B256::from(request.digest()).to_string() => {
+                let payment = known.payment;
+                Err(ledger_failure(imprest_ledger::LedgerError::KeyReused { payment }))
+            }
+            known => Ok(known.map(|record| record.payment)),
+        }
+    }
+
+    /// Decides, and carries out what was granted.
+    pub(crate) async fn place_order(
+        &self,
+        order: Order,
+        asked: FetchRequest,
+        request: Request,
+        quote: Quote,
+    ) -> Result<PaymentId, Failure> {
+        let inner = &self.inner;
+        let reserved = inner
+            .ledger
+            .reserve(order, inner.asset.clone(), inner.danger(), QUESTION_FOR)
+            .await
+            .map_err(ledger_failure)?;
+        inner.changed(&["overview", "activity", "agents", "status"]);
+        match reserved {
+            Reserved::Granted { payment, grant, .. } => {
+                self.carry_out(grant, request, quote).await?;
+                Ok(payment)
+            }
+            Reserved::Asked { payment, .. } => {
+                self.ask_owner(&payment, &asked).await?;
+                Ok(payment)
+            }
+            Reserved::Refused { payment, .. } | Reserved::Known { payment } => Ok(payment),
+        }
+    }
+
+    /// Keeps what the payment needs to go on, and tells whoever can ask the owner.
+    async fn ask_owner(&self, payment: &PaymentId, asked: &FetchRequest) -> Result<(), Failure> {
+        let body = serde_json::to_vec(asked).map_err(|e| internal(&e))?;
+        self.inner.ledger.keep_request(payment, body).await.map_err(ledger_failure)?;
+        if let Ok(Some(approval)) = self.inner.ledger.approval_about(payment).await
+            && let Ok(card) = self.approval_card(&approval).await
+        {
+            let _ = self.inner.questions.send(card);
+        }
+        Ok(())
+    }
+
+    /// Signs under the grant and delivers, in a task of its own: an agent that hangs up must not
+    /// leave a payment half done.
+    pub(crate) async fn carry_out(
+        &self,
+        grant: Grant,
+        request: Request,
+        quote: Quote,
+    ) -> Result<(), Failure> {
+        let desk = self.clone();
+        let task = self.inner.tasks.spawn(async move { desk.sign_and_deliver(grant, request, quote).await });
+        task.await.map_err(|e| internal(&e))?
+    }
+
+    async fn sign_and_deliver(
+        &self,
+        grant: Grant,
+        request: Request,
+        quote: Quote,
+    ) -> Result<(), Failure> {
+        let inner = &self.inner;
+        let payment = grant.payment().clone();
+        let vault = inner.vault().ok_or_else(locked)?;
+        let signed = match vault.sign(grant) {
+            Ok(signed) => signed,
+            Err(refused) => {
+                // No signature exists, and the grant that came back proves it: undo the hold.
+                let (grant, error) = (refused.grant, refused.error);
+                inner.ledger.void(grant, error.to_string()).await.map_err(ledger_failure)?;
+                inner.changed(&["overview", "activity", "agents"]);
+                return Err(match error {
+                    VaultError::Locked | VaultError::LockedMeanwhile => locked(),
+                    other => Failure::new(
+                        FailureCode::Unavailable,
+                        format!("The payment was not signed: {other}"),
+                        "Nothing was spent.",
+                    ),
+                });
+            }
+        };
+        let payload = Payload { authorization: signed.authorization, signature: signed.signature };
+        let outcome = inner.rails.deliver(&request, &quote, &payload).await;
+        self.record_outcome(&payment, outcome).await.map_err(ledger_failure)?;
+        inner.reconcile_now.notify_one();
+        inner.changed(&["overview", "activity", "agents"]);
+        Ok(())
+    }
+
+    async fn record_outcome(
+        &self,
+        payment: &PaymentId,
+        outcome: Outcome,
+    ) -> Result<(), imprest_ledger::LedgerError> {
+        let (delivery, response) = match outcome {
+            Outcome::Delivered { response, receipt } => {
+                let claimed = receipt.and_then(|r| r.transaction).map(|tx| tx.to_string());
+                let delivery = Delivery::Delivered {
+                    status: response.status,
+                    response_sha256: B256::from(response.sha256),
+                    claimed_transaction: claimed,
+                };
+                (delivery, Some(response))
+            }
+            Outcome::Rejected { response, error } => {
+                let why = format!("the payee asked for payment again: {error}");
+                let status = Some(response.status);
+                (Delivery::Unknown { status, why: plain_line(&why, 300) }, Some(response))
+            }
+            Outcome::Unclear { why, response, .. } => {
+                let status = response.as_ref().map(|r| r.status);
+                (Delivery::Unknown { status, why: plain_line(&why, 300) }, response)
+            }
+        };
+        // What was bought is kept before the books say so: a retry must find it.
+        if let Some(response) = response
+            && let Ok(body) = serde_json::to_vec(&response_view(response))
+        {
+            self.inner.ledger.keep_response(payment, body).await?;
+        }
+        self.inner.ledger.record_delivery(payment, delivery).await
+    }
+
+    /// Waits until the payment has ended or the time is up, and answers with what is known.
+    pub(crate) async fn answer_when_ended(
+        &self,
+        payment: PaymentId,
+        until: Instant,
+    ) -> Result<FetchAnswer, Failure> {
+        let mut commits = self.inner.ledger.watch();
+        loop {
+            // Mark before reading, so that a commit in between wakes the wait below.
+            commits.borrow_and_update();
+            let record = self.inner.ledger.payment(&payment).await.map_err(ledger_failure)?;
+            if record.state.is_final() || Instant::now() >= until {
+                return self.answer(record).await;
+            }
+            tokio::select! {
+                changed = commits.changed() => if changed.is_err() { return self.answer(record).await },
+                () = tokio::time::sleep_until(until) => {}
+                () = self.inner.closing.cancelled() => return self.answer(record).await,
+            }
+        }
+    }
+
+    /// What an agent is told of one of its payments.
+    pub(crate) async fn answer(&self, record: PaymentRecord) -> Result<FetchAnswer, Failure> {
+        let status = match record.state {
+            PaymentState::Refused => FetchStatus::Refused,
+            PaymentState::Waiting => FetchStatus::Pending,
+            PaymentState::Delivered => FetchStatus::Delivered,
+            PaymentState::Held | PaymentState::Unknown => FetchStatus::Unknown,
+            PaymentState::Settled => FetchStatus::Settled,
+            PaymentState::Void | PaymentState::Expired => FetchStatus::Failed,
+        };
+        let kept =
+            self.inner.ledger.kept_response(&record.payment).await.map_err(ledger_failure)?;
+        let response = kept.and_then(|body| serde_json::from_slice::<ResponseView>(&body).ok());
+        let asset = &self.inner.asset;
+        let note = match record.state {
+            PaymentState::Waiting => Some(
+                "The owner has been asked. Poll the payment; do not ask again.".to_owned(),
+            ),
+            PaymentState::Unknown | PaymentState::Void => {
+                record.note.as_deref().map(|note| plain(note, 300))
+            }
+            PaymentState::Expired => Some(outcome(&record, asset)),
+            _ => None,
+        };
+        Ok(FetchAnswer {
+            status,
+            verdict: Some(verdict_view(&record.verdict, asset)),
+            payment: Some(self.payment_view(&record)),
+            response,
+            note,
+        })
+    }
+
+    pub(crate) fn payment_view(&self, record: &PaymentRecord) -> PaymentView {
+        PaymentView {
+            id: record.payment.to_string(),
+            state: record.state.word().into(),
+            amount: self.inner.amount(record.value),
+            origin: record.payee.origin.clone(),
+            pay_to: record.payee.pay_to.to_string(),
+            url: record.url.clone(),
+            at: at_ms(record.at_ms),
+            transaction: record.transaction.clone(),
+            valid_before: record.valid_before_s.and_then(at_s),
+            purpose: record.purpose.clone(),
+        }
+    }
+
+    /// Asking the owner about something that could not be signed afterwards helps nobody.
+    pub(crate) fn need_open_vault(&self) -> Result<(), Failure> {
+        match self.inner.vault() {
+            Some(vault) if vault.is_unlocked() => Ok(()),
+            _ => Err(locked()),
+        }
+    }
+}
+
+impl Inner {
+    /// Binds what an agent asked for to the quote it got.
+    pub(crate) fn order(
+        &self,
+        agent: &AgentId,
+        asked: &FetchRequest,
+        request: &Request,
+        quote: &Quote,
+    ) -> Result<Order, Failure> {
+        let agent_max = match &asked.max_amount {
+            None => None,
+            Some(text) => Some(self.asset.parse(text).map_err(|error| {
+                Failure::new(
+                    FailureCode::BadRequest,
+                    format!("max_amount cannot be used: {error}."),
+                    "Write it as a decimal in your budget’s asset, such as \"0.25\".",
+                )
+            })?),
+        };
+        let path = request.url().path();
+        let what = if quote.description.is_empty() { path } else { &quote.description };
+        Ok(Order {
+            intent: Intent {
+                agent: agent.clone(),
+                payee: quote.payee.clone(),
+                value: quote.value,
+                agent_max,
+                for_other_resource: !quote.resource_matches,
+            },
+            client_key: asked.idempotency_key.clone(),
+            request_sha256: B256::from(request.digest()),
+            url: plain_line(request.url().as_str(), 2_000),
+            method: request.method().to_owned(),
+            what: plain_line(what, 200),
+            purpose: asked.purpose.as_deref().map(|text| plain(text, 500)),
+            task: asked.task.as_deref().map(|text| plain_line(text, 200)),
+            offer: quote.offer_raw.get().to_owned(),
+            max_timeout_s: quote.max_timeout_s,
+        })
+    }
+
+    pub(crate) fn amount(&self, units: Units) -> Amount {
+        Amount {
+            amount: self.asset.format(units),
+            asset: self.asset.symbol.clone(),
+            network: self.asset.id.network(),
+        }
+    }
+}
+
+/// The request an agent described, checked strictly.
+pub(crate) fn request_of(asked: &FetchRequest) -> Result<Request, Failure> {
+    let body = match (&asked.body, &asked.body_base64) {
+        (Some(text), None) => Bytes::from(text.clone()),
+        (None, Some(text)) => Bytes::from(BASE64.decode(text).map_err(|error| {
+            Failure::new(
+                FailureCode::BadRequest,
+                format!("body_base64 is not base64: {error}."),
+                "Encode the body with the standard alphabet and padding.",
+            )
+        })?),
+        (None, None) => Bytes::new(),
+        (Some(_), Some(_)) => {
+            return Err(Failure::new(
+                FailureCode::BadRequest,
+                "Both body and body_base64 were given.",
+                "Give one of them.",
+            ));
+        }
+    };
+    let method = asked.method.as_deref().unwrap_or("GET");
+    let headers = asked.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
+    Request::new(method, &asked.url, headers, body).map_err(rails_failure)
+}
+
+pub(crate) fn deadline(wait_ms: Option<u64>) -> Instant {
+    Instant::now() + Duration::from_millis(wait_ms.unwrap_or(WAIT_DEFAULT_MS).min(60_000))
+}
+
+fn free(response: Response) -> FetchAnswer {
+    FetchAnswer {
+        status: FetchStatus::Free,
+        payment: None,
+        verdict: None,
+        response: Some(response_view(response)),
+        note: None,
+    }
+}
+
+fn unpayable(reasons: &[String], response: Response) -> FetchAnswer {
+    FetchAnswer {
+        status: FetchStatus::Failed,
+        payment: None,
+        verdict: None,
+        response: Some(response_view(response)),
+        note: Some(format!("It has a price, but none the desk pays: {}", reasons.join(" "))),
+    }
+}
+
+fn response_view(response: Response) -> ResponseView {
+    let (body, body_base64) = match String::from_utf8(response.body.to_vec()) {
+        Ok(text) => (Some(text), None),
+        Err(not_text) => (None, Some(BASE64.encode(not_text.as_bytes()))),
+    };
+    ResponseView {
+        status: response.status,
+        headers: response.headers,
+        body,
+        body_base64,
+        truncated: response.truncated,
+    }
+}
+
+fn locked() -> Failure {
+    Failure::new(
+        FailureCode::Locked,
+        "The vault is locked, so nothing can be signed.",
+        "Ask the owner to unlock the desk; nothing was spent.",
+    )
+}
+
+pub(crate) fn internal(error: &dyn std::fmt::Display) -> Failure {
+    tracing::error!(%error, "a fault of the desk’s own");
+    Failure::new(
+        FailureCode::Internal,
+        "The desk failed in a way it should not have.",
+        "Ask after the payment before trying again; the owner finds the reason in the log.",
+    )
+}
+
+/// Milliseconds since 1970 as RFC 3339.
+pub(crate) fn at_ms(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).unwrap_or_default().to_string()
+}
+
+/// Seconds since 1970 as RFC 3339.
+pub(crate) fn at_s(s: u64) -> Option<String> {
+    i64::try_from(s).ok().and_then(|s| Timestamp::from_second(s).ok()).map(|at| at.to_string())
+}

@@ -1,0 +1,220 @@
+//! Problems: how every error of every layer reaches the owner, as a code and two sentences.
+
+use crate::view::Problem;
+use imprest_chain::ChainError;
+use imprest_domain::{AmountError, BudgetError};
+use imprest_gateway::{Failure, FailureCode};
+use imprest_ledger::LedgerError;
+use imprest_practice::PracticeError;
+use imprest_rails::RailsError;
+use imprest_vault::VaultError;
+use std::fmt;
+
+/// The closed set of codes the window words. A code exists because something branches on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// What was typed or sent cannot be used.
+    BadInput,
+    /// The passphrase, or the recovery words, are wrong.
+    WrongPassphrase,
+    /// The vault is locked.
+    Locked,
+    /// There is no vault yet.
+    NoVault,
+    /// There is one already.
+    VaultExists,
+    /// No such agent, payment or question.
+    NotFound,
+    /// Another agent has the name.
+    NameTaken,
+    /// The thing is no longer in the state this needs.
+    Conflict,
+    /// The chain, or a payee, does not answer.
+    ChainUnreachable,
+    /// The practice network cannot be started.
+    NoPracticeKit,
+    /// The disk is full, unreadable, or failing.
+    Disk,
+    /// The desk cannot do this now.
+    Unavailable,
+    /// A fault of ours.
+    Internal,
+}
+
+impl ErrorCode {
+    /// The word it crosses as.
+    pub fn word(self) -> &'static str {
+        match self {
+            ErrorCode::BadInput => "bad_input",
+            ErrorCode::WrongPassphrase => "wrong_passphrase",
+            ErrorCode::Locked => "locked",
+            ErrorCode::NoVault => "no_vault",
+            ErrorCode::VaultExists => "vault_exists",
+            ErrorCode::NotFound => "not_found",
+            ErrorCode::NameTaken => "name_taken",
+            ErrorCode::Conflict => "conflict",
+            ErrorCode::ChainUnreachable => "chain_unreachable",
+            ErrorCode::NoPracticeKit => "no_practice_kit",
+            ErrorCode::Disk => "disk",
+            ErrorCode::Unavailable => "unavailable",
+            ErrorCode::Internal => "internal",
+        }
+    }
+}
+
+impl Problem {
+    /// A problem with its two sentences.
+    pub fn new(code: ErrorCode, message: impl Into<String>, recovery: impl Into<String>) -> Self {
+        Problem { code: code.word().into(), message: message.into(), recovery: recovery.into() }
+    }
+
+    /// A problem whose text already says what happened and what to do, sentence by sentence.
+    fn told(code: ErrorCode, text: impl fmt::Display) -> Self {
+        let text = sentence(&text.to_string());
+        match text.split_once(". ") {
+            Some((what, next)) => Problem::new(code, format!("{what}."), sentence(next)),
+            None => Problem::new(code, text, "Try again; if it happens again, run `imprest doctor`."),
+        }
+    }
+
+    /// What the terminal exits with.
+    pub fn exit_code(&self) -> u8 {
+        match self.code.as_str() {
+            "bad_input" | "name_taken" => 2,
+            "wrong_passphrase" | "locked" | "no_vault" => 6,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.message, self.recovery)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// Starts with a capital and ends with a full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.trim().chars();
+    let mut out: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+    out.push_str(chars.as_str());
+    if !out.ends_with(['.', '!', '?']) {
+        out.push('.');
+    }
+    out
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Problem {
+        let code = match &error {
+            LedgerError::NoAgent { .. } | LedgerError::NoPayment { .. } => ErrorCode::NotFound,
+            LedgerError::NameTaken { .. } => ErrorCode::NameTaken,
+            LedgerError::KeyReused { .. }
+            | LedgerError::Revoked { .. }
+            | LedgerError::NotWaiting { .. }
+            | LedgerError::Transition(_) => ErrorCode::Conflict,
+            LedgerError::Budget(_) => ErrorCode::BadInput,
+            LedgerError::OldSqlite { .. } => ErrorCode::Internal,
+            _ => ErrorCode::Disk,
+        };
+        Problem::told(code, error)
+    }
+}
+
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Problem {
+        let code = match &error {
+            VaultError::WrongPassphrase | VaultError::WrongWords(_) => ErrorCode::WrongPassphrase,
+            VaultError::Locked | VaultError::LockedMeanwhile => ErrorCode::Locked,
+            VaultError::NotFound { .. } => ErrorCode::NoVault,
+            VaultError::AlreadyExists { .. } => ErrorCode::VaultExists,
+            VaultError::PassphraseTooShort { .. } | VaultError::PassphraseTooLong { .. } => {
+                ErrorCode::BadInput
+            }
+            VaultError::Halted => ErrorCode::Conflict,
+            VaultError::Io { .. } | VaultError::Damaged { .. } => ErrorCode::Disk,
+            _ => ErrorCode::Internal,
+        };
+        Problem::told(code, error)
+    }
+}
+
+impl From<ChainError> for Problem {
+    fn from(error: ChainError) -> Problem {
+        Problem::told(ErrorCode::ChainUnreachable, error)
+    }
+}
+
+impl From<PracticeError> for Problem {
+    fn from(error: PracticeError) -> Problem {
+        let code = match &error {
+            PracticeError::NoKit { .. } | PracticeError::BadArtifact { .. } => {
+                ErrorCode::NoPracticeKit
+            }
+            PracticeError::File { .. } => ErrorCode::Disk,
+            _ => ErrorCode::ChainUnreachable,
+        };
+        Problem::told(code, error)
+    }
+}
+
+impl From<BudgetError> for Problem {
+    fn from(error: BudgetError) -> Problem {
+        Problem::new(ErrorCode::BadInput, sentence(&error.to_string()), "Change the limits and save again.")
+    }
+}
+
+/// A malformed field, by name.
+pub(crate) fn bad_input(field: &str, why: impl fmt::Display) -> Problem {
+    Problem::new(
+        ErrorCode::BadInput,
+        sentence(&format!("{field}: {why}")),
+        "Correct it and try again.",
+    )
+}
+
+pub(crate) fn bad_amount(field: &str, error: AmountError) -> Problem {
+    bad_input(field, error)
+}
+
+/// What an agent is told of the books' trouble.
+pub(crate) fn ledger_failure(error: LedgerError) -> Failure {
+    let code = match &error {
+        LedgerError::KeyReused { .. } => FailureCode::KeyReused,
+        LedgerError::NoPayment { .. } => FailureCode::NotFound,
+        LedgerError::NoAgent { .. } => FailureCode::Unauthorized,
+        _ => FailureCode::Unavailable,
+    };
+    let problem = Problem::from(error);
+    Failure::new(code, problem.message, problem.recovery)
+}
+
+/// What an agent is told of a payee's trouble.
+pub(crate) fn rails_failure(error: RailsError) -> Failure {
+    let code = match &error {
+        RailsError::BadUrl { .. }
+        | RailsError::BadHeader { .. }
+        | RailsError::BadMethod { .. }
+        | RailsError::AddressRefused { .. } => FailureCode::BadRequest,
+        _ => FailureCode::PayeeFailed,
+    };
+    let text = sentence(&error.to_string());
+    match text.split_once("; ") {
+        Some((what, next)) => Failure::new(code, format!("{what}."), sentence(next)),
+        None => Failure::new(code, text, "Correct the request, or ask the payee."),
+    }
+}
+
+/// What the owner is told of a payee's trouble.
+pub(crate) fn failure_problem(failure: Failure) -> Problem {
+    let code = match failure.code {
+        FailureCode::BadRequest => ErrorCode::BadInput,
+        FailureCode::Locked => ErrorCode::Locked,
+        FailureCode::PayeeFailed => ErrorCode::ChainUnreachable,
+        FailureCode::NotFound => ErrorCode::NotFound,
+        _ => ErrorCode::Unavailable,
+    };
+    Problem::new(code, failure.message, failure.recovery)
+}

@@ -1,0 +1,445 @@
+//! What the owner sees: the shapes that cross to the window and to the owner's commands.
+//!
+//! Figures cross as exact decimals with their asset named, times as RFC 3339, states as words.
+//! Nothing here carries a key or a token, but for the two answers that show one once.
+
+use serde::{Deserialize, Serialize};
+
+/// Derives what every shape needs; the TypeScript side exists only where tests write it.
+macro_rules! shapes {
+    ($($(#[$meta:meta])* pub struct $name:ident { $($body:tt)* })*) => {
+        $(
+            $(#[$meta])*
+            #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+            #[cfg_attr(test, derive(ts_rs::TS))]
+            #[serde(deny_unknown_fields)]
+            pub struct $name { $($body)* }
+        )*
+    };
+}
+
+shapes! {
+    /// How the desk is doing; the first thing a window asks.
+    pub struct DeskStatus {
+        /// "new" (no vault yet), "locked" or "open".
+        pub stage: String,
+        /// Whether this desk runs on practice money.
+        pub practice: bool,
+        /// Whether the owner has frozen all payments.
+        pub frozen: bool,
+        /// "ready", "absent", "locked" or "denied": the operating system's keychain.
+        pub keychain: String,
+        /// One sentence about the keychain when it is not ready.
+        pub keychain_note: Option<String>,
+        /// The network the desk pays on.
+        pub network: NetworkView,
+        /// Where agents connect over HTTP, such as "http://127.0.0.1:4020".
+        pub http_url: Option<String>,
+        /// Where agents connect over MCP.
+        pub mcp_url: Option<String>,
+        /// The practice shop, in practice mode.
+        pub shop_url: Option<String>,
+        /// How many questions wait.
+        pub waiting: u32,
+        /// How many agents there are, revoked ones left out.
+        pub agents: u32,
+        /// Seconds until the vault locks itself; absent when locked.
+        pub locks_in_s: Option<u32>,
+        /// The data folder.
+        pub data_dir: String,
+        /// The version of the desk.
+        pub version: String,
+        /// The last event's number; grows with every change.
+        pub seq: u64,
+    }
+
+    /// A network and whether it answers.
+    pub struct NetworkView {
+        /// "Practice", "Base".
+        pub name: String,
+        /// CAIP-2.
+        pub id: String,
+        /// The asset's symbol.
+        pub asset: String,
+        /// The asset's contract.
+        pub contract: String,
+        /// Whether the last read succeeded.
+        pub reachable: bool,
+        /// The newest block seen.
+        pub block: Option<u64>,
+        /// The treasury's address, once the vault exists.
+        pub treasury: Option<String>,
+    }
+
+    /// What a new vault gives its owner once.
+    pub struct NewVault {
+        /// The 24 recovery words.
+        pub words: Vec<String>,
+    }
+
+    /// The home screen.
+    pub struct Overview {
+        /// The asset all figures are in.
+        pub asset: String,
+        /// The desk's local date, `2026-11-22`.
+        pub date: String,
+        /// Settled today, all agents.
+        pub spent_today: String,
+        /// Reserved or signed and not yet settled, all agents.
+        pub in_flight: String,
+        /// The most that could still be lost today: what is left of each agent's limits, bounded by its float.
+        pub at_worst_today: String,
+        /// Questions, oldest first.
+        pub approvals: Vec<ApprovalCard>,
+        /// The latest decisions, newest first, at most 20.
+        pub live: Vec<ActivityRow>,
+        /// Each agent's pace over its longest calendar window.
+        pub pace: Vec<Pace>,
+    }
+
+    /// A question to the owner: facts from the ledger, never from the agent's prose.
+    pub struct ApprovalCard {
+        /// Identifier, `apv_…`.
+        pub id: String,
+        /// The payment it is about.
+        pub payment_id: String,
+        /// The agent's name.
+        pub agent: String,
+        /// The agent's identifier.
+        pub agent_id: String,
+        /// What is bought: the payee's own description, bounded, or the path.
+        pub what: String,
+        /// How much, exact decimal.
+        pub amount: String,
+        /// The asset's symbol.
+        pub asset: String,
+        /// Where the offer came from.
+        pub origin: String,
+        /// The address that would be paid, EIP-55.
+        pub pay_to: String,
+        /// The whole address fetched.
+        pub url: String,
+        /// Why it is a question, one sentence a reason, with figures.
+        pub reasons: Vec<String>,
+        /// What would be left in the shortest window afterwards: "2.50 of 5.00 left today".
+        pub left_after: Option<String>,
+        /// What changed since the last payment to this origin, one sentence each.
+        pub changes: Vec<String>,
+        /// The agent's own words, if it gave any.
+        pub purpose: Option<String>,
+        /// The task it serves, as the agent named it.
+        pub task: Option<String>,
+        /// When it was asked.
+        pub asked_at: String,
+        /// When silence becomes a no.
+        pub expires_at: String,
+    }
+
+    /// One row of what happened.
+    pub struct ActivityRow {
+        /// The payment or event this row opens.
+        pub payment_id: String,
+        /// When it was asked for.
+        pub at: String,
+        /// The agent's name.
+        pub agent: String,
+        /// The agent's identifier.
+        pub agent_id: String,
+        /// What was bought.
+        pub what: String,
+        /// The payee's host, or "Corner shop" for the practice shop.
+        pub payee: String,
+        /// How much.
+        pub amount: String,
+        /// The asset's symbol.
+        pub asset: String,
+        /// "refused", "waiting", "held", "delivered", "unknown", "settled", "void" or "expired".
+        pub state: String,
+        /// The outcome in a few words: "Settled, block 1204", "Refused: 4.00 is above 1.00 per payment".
+        pub outcome: String,
+    }
+
+    /// A page of activity.
+    pub struct ActivityPage {
+        /// Rows, newest first.
+        pub rows: Vec<ActivityRow>,
+        /// Where the next page starts; absent on the last.
+        pub next_cursor: Option<String>,
+        /// How many rows match in all.
+        pub total: u64,
+    }
+
+    /// Which activity to show or export.
+    pub struct ActivityFilter {
+        /// One agent's only.
+        pub agent_id: Option<String>,
+        /// One state's only.
+        pub state: Option<String>,
+        /// Payee, address, purpose or task contains this.
+        pub text: Option<String>,
+        /// At or after, RFC 3339.
+        pub from: Option<String>,
+        /// Before, RFC 3339.
+        pub until: Option<String>,
+    }
+
+    /// Everything known about one payment.
+    pub struct Evidence {
+        /// The row it belongs to.
+        pub row: ActivityRow,
+        /// The whole address fetched.
+        pub url: String,
+        /// HTTP method.
+        pub method: String,
+        /// Who pays.
+        pub from: String,
+        /// Who is paid.
+        pub pay_to: String,
+        /// CAIP-2 network.
+        pub network: String,
+        /// The token's contract.
+        pub contract: String,
+        /// The agent's own words.
+        pub purpose: Option<String>,
+        /// "allow", "ask" or "deny".
+        pub verdict: String,
+        /// Who or what answered a question: "owner at the desk".
+        pub answered_by: Option<String>,
+        /// The grade in force at the decision.
+        pub grade: String,
+        /// Every rule's finding.
+        pub findings: Vec<Finding>,
+        /// The offer as it was received, JSON, bounded.
+        pub offer: String,
+        /// The authorisation's nonce, once held.
+        pub nonce: Option<String>,
+        /// The signature's window, once held.
+        pub valid_after: Option<String>,
+        /// The signature's window, once held.
+        pub valid_before: Option<String>,
+        /// The transaction that settled it.
+        pub transaction: Option<String>,
+        /// The block that settled it.
+        pub block: Option<u64>,
+        /// SHA-256 of the response that was delivered.
+        pub response_sha256: Option<String>,
+        /// The HTTP status that was answered.
+        pub response_status: Option<u16>,
+        /// Every event of this payment, oldest first.
+        pub events: Vec<EventView>,
+    }
+
+    /// One rule's finding.
+    pub struct Finding {
+        /// The rule's word, "over_per_day".
+        pub code: String,
+        /// "pass", "ask", "approved" or "deny".
+        pub effect: String,
+        /// One sentence with its figures.
+        pub message: String,
+    }
+
+    /// One event of the log.
+    pub struct EventView {
+        /// Its place in the chain.
+        pub seq: u64,
+        /// When.
+        pub at: String,
+        /// What kind, in a few words.
+        pub kind: String,
+        /// Its hash, hex.
+        pub hash: String,
+    }
+
+    /// How an agent spends against the month, or its longest window.
+    pub struct Pace {
+        /// The agent's identifier.
+        pub agent_id: String,
+        /// The agent's name.
+        pub agent: String,
+        /// "day", "week", "month" or "lifetime".
+        pub window: String,
+        /// Settled.
+        pub spent: String,
+        /// In flight.
+        pub in_flight: String,
+        /// The limit.
+        pub limit: String,
+        /// Share of the limit settled, in thousandths.
+        pub spent_permille: u32,
+        /// Share of the limit in flight, in thousandths.
+        pub in_flight_permille: u32,
+        /// Share of the window's time gone, in thousandths.
+        pub elapsed_permille: u32,
+        /// One sentence: "Under pace. L3, asks above 0.25."
+        pub note: String,
+    }
+
+    /// One agent in the list.
+    pub struct AgentRow {
+        /// Identifier.
+        pub id: String,
+        /// Name.
+        pub name: String,
+        /// Granted grade, "L3".
+        pub grade: String,
+        /// Grade in force.
+        pub grade_in_force: String,
+        /// Whether it was revoked.
+        pub revoked: bool,
+        /// Its float's address.
+        pub address: String,
+        /// What its float holds by the books.
+        pub float: String,
+        /// The asset's symbol.
+        pub asset: String,
+        /// Its pace.
+        pub pace: Option<Pace>,
+        /// When it last asked for anything.
+        pub last_seen: Option<String>,
+        /// The budget as one sentence.
+        pub sentence: String,
+    }
+
+    /// An agent's page.
+    pub struct AgentPage {
+        /// The row it belongs to.
+        pub row: AgentRow,
+        /// Its limits.
+        pub budget: BudgetForm,
+        /// Each limit over time, and how far along.
+        pub windows: Vec<WindowRow>,
+        /// The most that can be lost, one sentence.
+        pub worst_case: String,
+        /// Why the grade in force is what it is.
+        pub grade_reason: String,
+        /// What its float holds on chain, when the chain answers.
+        pub float_on_chain: Option<String>,
+        /// The MCP entry to paste into an agent program, JSON.
+        pub mcp_snippet: String,
+        /// The same for MCP over HTTP; the token is left as a placeholder.
+        pub http_snippet: String,
+        /// Whether the token is in the keychain, so that `imprest mcp --agent` finds it.
+        pub token_in_keychain: bool,
+        /// Its latest activity, at most 10 rows.
+        pub activity: Vec<ActivityRow>,
+    }
+
+    /// A limit over time.
+    pub struct WindowRow {
+        /// "day", "week", "month" or "lifetime".
+        pub window: String,
+        /// The limit.
+        pub limit: String,
+        /// Settled.
+        pub spent: String,
+        /// In flight.
+        pub in_flight: String,
+        /// Left.
+        pub left: String,
+        /// When the next one starts.
+        pub resets_at: Option<String>,
+    }
+
+    /// A budget as a form: decimals in the desk's asset; absent means no limit, "0" means nothing.
+    pub struct BudgetForm {
+        /// At most this for one payment.
+        pub per_payment: Option<String>,
+        /// Per calendar day.
+        pub per_day: Option<String>,
+        /// Per calendar week.
+        pub per_week: Option<String>,
+        /// Per calendar month.
+        pub per_month: Option<String>,
+        /// In all.
+        pub lifetime: Option<String>,
+        /// Above the per-payment limit: "ask" or "deny".
+        pub over_payment: String,
+        /// A payee never paid before: "ask", "allow" or "deny".
+        pub new_payee: String,
+        /// IANA zone; the desk's own when empty.
+        pub zone: String,
+        /// When it ends, RFC 3339.
+        pub expires_at: Option<String>,
+    }
+
+    /// A new credential; the token is shown this once.
+    pub struct NewCredential {
+        /// The agent.
+        pub agent: AgentRow,
+        /// The bearer token.
+        pub token: String,
+        /// Whether the keychain keeps it for the stdio bridge.
+        pub token_in_keychain: bool,
+        /// One sentence when it does not.
+        pub note: Option<String>,
+    }
+
+    /// Ledger and chain, side by side.
+    pub struct Books {
+        /// The asset's symbol.
+        pub asset: String,
+        /// Each float.
+        pub floats: Vec<BookLine>,
+        /// Whether every line is equal to the last unit.
+        pub equal: bool,
+        /// The block the chain was read at.
+        pub block: u64,
+        /// Money in flight, which the books reserve and the chain has not moved.
+        pub in_flight: String,
+    }
+
+    /// One float in ledger and chain.
+    pub struct BookLine {
+        /// The agent's name.
+        pub agent: String,
+        /// The address.
+        pub address: String,
+        /// What the ledger says.
+        pub ledger: String,
+        /// What the chain says.
+        pub chain: String,
+        /// Whether they are equal.
+        pub equal: bool,
+    }
+
+    /// What an export wrote.
+    pub struct Exported {
+        /// Where.
+        pub path: String,
+        /// How many rows.
+        pub rows: u64,
+        /// SHA-256 of the file, hex.
+        pub sha256: String,
+    }
+
+    /// What `verify` found.
+    pub struct Verified {
+        /// How many events were read.
+        pub events: u64,
+        /// The head's hash, hex.
+        pub head: String,
+        /// Whether chain and projections are whole.
+        pub whole: bool,
+        /// What is wrong, one sentence each.
+        pub faults: Vec<String>,
+    }
+
+    /// An error as it crosses: the window words the code, a terminal prints the sentences.
+    pub struct Problem {
+        /// A closed set of words, see `desk::ErrorCode`.
+        pub code: String,
+        /// What happened.
+        pub message: String,
+        /// What to do.
+        pub recovery: String,
+    }
+
+    /// Something changed; ask again.
+    pub struct Changed {
+        /// Any of "status", "overview", "agents", "activity".
+        pub topics: Vec<String>,
+        /// The last event's number.
+        pub seq: u64,
+    }
+}

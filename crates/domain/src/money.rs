@@ -1,0 +1,290 @@
+//! Money: whole atomic units of a named asset, checked at every step.
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The identity of a token: chain and contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AssetId {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The token's contract; for a proxy, the proxy.
+    pub contract: Address,
+}
+
+impl AssetId {
+    /// The chain in CAIP-2 form, `eip155:84532`.
+    pub fn network(&self) -> String {
+        format!("eip155:{}", self.chain_id)
+    }
+}
+
+/// CAIP-19, `eip155:84532/erc20:0x…` with the EIP-55 checksum.
+impl fmt::Display for AssetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "eip155:{}/erc20:{}", self.chain_id, self.contract)
+    }
+}
+
+/// What the desk's own registry says of a token. Merchants never supply any of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asset {
+    /// Chain and contract.
+    pub id: AssetId,
+    /// What people call it, `USDC`.
+    pub symbol: String,
+    /// Digits after the point: one whole is `10^decimals` units. At most 24.
+    pub decimals: u8,
+    /// The EIP-712 domain's `name`.
+    pub eip712_name: String,
+    /// The EIP-712 domain's `version`.
+    pub eip712_version: String,
+}
+
+/// Atomic units of one asset: a count, never negative, never a fraction.
+///
+/// The ledger stores units in SQLite's signed 64-bit integers, so [`Units::MAX`] is `i64::MAX`
+/// (9.2 million million USDC); arithmetic past it fails instead of wrapping.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Units(u64);
+
+impl Units {
+    /// Nothing at all. As a limit it allows nothing.
+    pub const ZERO: Units = Units(0);
+    /// The most the books can hold in one figure.
+    pub const MAX: Units = Units(i64::MAX as u64);
+
+    /// Takes a count of units.
+    ///
+    /// # Errors
+    /// [`AmountError::TooLarge`] above [`Units::MAX`].
+    pub fn new(units: u128) -> Result<Units, AmountError> {
+        match u64::try_from(units) {
+            Ok(units) if units <= Units::MAX.0 => Ok(Units(units)),
+            _ => Err(AmountError::TooLarge),
+        }
+    }
+
+    /// The count.
+    pub fn get(self) -> u128 {
+        u128::from(self.0)
+    }
+
+    /// The count as the ledger stores it; always ≥ 0.
+    pub fn as_i64(self) -> i64 {
+        // `new` and the checked operations keep the value inside i64.
+        self.0 as i64
+    }
+
+    /// The sum, or nothing past [`Units::MAX`].
+    pub fn checked_add(self, other: Units) -> Option<Units> {
+        self.0.checked_add(other.0).map(Units).filter(|sum| *sum <= Units::MAX)
+    }
+
+    /// The difference, or nothing below zero.
+    pub fn checked_sub(self, other: Units) -> Option<Units> {
+        self.0.checked_sub(other.0).map(Units)
+    }
+
+    /// What is left of a limit: the difference, or zero.
+    pub fn saturating_sub(self, other: Units) -> Units {
+        Units(self.0.saturating_sub(other.0))
+    }
+
+    /// Whether nothing.
+    pub fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl TryFrom<i64> for Units {
+    type Error = AmountError;
+    fn try_from(units: i64) -> Result<Units, AmountError> {
+        u64::try_from(units).map(Units).map_err(|_| AmountError::Negative)
+    }
+}
+
+/// A decimal count of units; use [`Asset::format`] for what a person reads.
+impl fmt::Display for Units {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Strict atomic units as x402 writes them: `0` or digits without a leading zero.
+impl FromStr for Units {
+    type Err = AmountError;
+    fn from_str(text: &str) -> Result<Units, AmountError> {
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(AmountError::NotANumber);
+        }
+        // A uint256 has at most 78 digits.
+        if text.len() > 78 {
+            return Err(AmountError::TooLarge);
+        }
+        if text.len() > 1 && text.starts_with('0') {
+            return Err(AmountError::NotANumber);
+        }
+        text.parse::<u128>().map_err(|_| AmountError::TooLarge).and_then(Units::new)
+    }
+}
+
+impl Serialize for Units {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Units {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Units, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Units with the asset they count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// How many atomic units.
+    pub units: Units,
+    /// Of what.
+    pub asset: AssetId,
+}
+
+/// Why a text is not an amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// Not plain digits with at most one point: a sign, exponent, hex, space or comma.
+    #[error("an amount is plain digits with a point, such as 0.25")]
+    NotANumber,
+    /// More digits after the point than the asset has.
+    #[error("{asset_decimals} digits after the point are the most this asset has")]
+    TooPrecise {
+        /// The asset's own scale.
+        asset_decimals: u8,
+    },
+    /// More than [`Units::MAX`].
+    #[error("the amount is larger than the books can hold")]
+    TooLarge,
+    /// Below zero, in a stored figure.
+    #[error("an amount cannot be negative")]
+    Negative,
+}
+
+impl Asset {
+    /// Reads a decimal such as `0.25` exactly.
+    ///
+    /// # Errors
+    /// On anything but digits with at most one point between digits, on more decimals than the
+    /// asset has, and past [`Units::MAX`]. Commas are refused, not guessed at: `1,50` is 1.5 to
+    /// one reader and 150 to another.
+    pub fn parse(&self, text: &str) -> Result<Units, AmountError> {
+        if text.len() > 80 {
+            return Err(AmountError::TooLarge);
+        }
+        let (whole, fraction) = match text.split_once('.') {
+            Some((whole, fraction)) if !fraction.is_empty() => (whole, fraction),
+            Some(_) => return Err(AmountError::NotANumber),
+            None => (text, ""),
+        };
+        let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(fraction) {
+            return Err(AmountError::NotANumber);
+        }
+        let scale = usize::from(self.decimals);
+        if fraction.len() > scale {
+            return Err(AmountError::TooPrecise { asset_decimals: self.decimals });
+        }
+        let all = format!("{whole}{fraction}{}", "0".repeat(scale - fraction.len()));
+        let all = all.trim_start_matches('0');
+        if all.is_empty() { Ok(Units::ZERO) } else { all.parse() }
+    }
+
+    /// Writes units as an exact decimal with at least two places: `0.60`, `0.0042`, `5.00`.
+    pub fn format(&self, units: Units) -> String {
+        let scale = usize::from(self.decimals);
+        let digits = format!("{:0>width$}", units.0, width = scale + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        let kept = fraction.trim_end_matches('0').len().max(scale.min(2));
+        match &fraction[..kept] {
+            "" => whole.to_owned(),
+            fraction => format!("{whole}.{fraction}"),
+        }
+    }
+
+    /// The exact decimal with the symbol: `0.60 USDC`.
+    pub fn format_with_symbol(&self, units: Units) -> String {
+        format!("{} {}", self.format(units), self.symbol)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn usdc() -> Asset {
+        Asset {
+            id: AssetId { chain_id: 8453, contract: Address::repeat_byte(7) },
+            symbol: "USDC".into(),
+            decimals: 6,
+            eip712_name: "USD Coin".into(),
+            eip712_version: "2".into(),
+        }
+    }
+
+    #[test]
+    fn reads_exact_decimals() {
+        for (text, units) in
+            [("0.25", 250_000), ("5", 5_000_000), ("0.000001", 1), ("0", 0), ("007.5", 7_500_000)]
+        {
+            assert_eq!(usdc().parse(text).map(Units::get), Ok(units), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_could_be_read_two_ways() {
+        for bad in [
+            "", ".", "1.", ".5", "-1", "+1", "1e3", "0x10", "1,50", " 1", "1 ", "1_000", "1.2.3",
+            "٣", "NaN", "inf", "½",
+        ] {
+            assert!(usdc().parse(bad).is_err(), "{bad:?} was accepted");
+        }
+        assert_eq!(usdc().parse("0.0000001"), Err(AmountError::TooPrecise { asset_decimals: 6 }));
+        assert_eq!(usdc().parse("9223372036855"), Err(AmountError::TooLarge));
+        assert_eq!(usdc().parse(&"9".repeat(79)), Err(AmountError::TooLarge));
+    }
+
+    #[test]
+    fn refuses_atomic_units_that_are_not_canonical() {
+        for bad in ["", "-1", "01", "1e6", "0x1", " 1", "1.0", &"9".repeat(79)] {
+            assert!(bad.parse::<Units>().is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn writes_sub_cent_amounts_exactly() {
+        let show = |units| usdc().format(Units::new(units).expect("fits"));
+        assert_eq!(show(4_200), "0.0042");
+        assert_eq!(show(600_000), "0.60");
+        assert_eq!(show(5_000_000), "5.00");
+        assert_eq!(show(1), "0.000001");
+    }
+
+    proptest! {
+        #[test]
+        fn every_amount_survives_being_written_and_read(units in 0..=i64::MAX as u128) {
+            let units = Units::new(units).expect("in range");
+            prop_assert_eq!(usdc().parse(&usdc().format(units)), Ok(units));
+            prop_assert_eq!(units.to_string().parse(), Ok(units));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,100}") {
+            let _ = usdc().parse(&text);
+            let _ = text.parse::<Units>();
+        }
+    }
+}

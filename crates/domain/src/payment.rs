@@ -1,0 +1,126 @@
+//! The life of a payment, from asked to accounted for.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a payment stands.
+///
+/// ```text
+/// refused
+/// waiting ─▶ refused | held
+/// held ─▶ void                      (never signed)
+/// held ─▶ delivered | unknown ─▶ settled | expired
+/// ```
+/// From the moment of `held` the money counts as spent; only evidence gives it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PaymentState {
+    /// The rules or the owner said no. Nothing was reserved.
+    Refused,
+    /// The owner has been asked. Nothing is reserved yet.
+    Waiting,
+    /// Reserved and durable; a signature may exist.
+    Held,
+    /// The payee answered as if paid; the chain has not confirmed it yet.
+    Delivered,
+    /// A signature left the desk and nobody knows what became of it.
+    Unknown,
+    /// The chain says it was paid.
+    Settled,
+    /// The hold was given back without a signature ever having existed.
+    Void,
+    /// The signature's time ran out unused, by the chain's own finalised clock.
+    Expired,
+}
+
+/// A step the life of a payment does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a payment that is {from:?} cannot become {to:?}")]
+pub struct TransitionError {
+    /// Where it stands.
+    pub from: PaymentState,
+    /// What was attempted.
+    pub to: PaymentState,
+}
+
+impl PaymentState {
+    /// Whether reserved money still rests on it: a hold that neither settled nor came back.
+    pub fn is_open(self) -> bool {
+        matches!(self, PaymentState::Held | PaymentState::Delivered | PaymentState::Unknown)
+    }
+
+    /// Whether nothing more will happen to it.
+    pub fn is_final(self) -> bool {
+        !self.is_open() && self != PaymentState::Waiting
+    }
+
+    /// The word stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            PaymentState::Refused => "refused",
+            PaymentState::Waiting => "waiting",
+            PaymentState::Held => "held",
+            PaymentState::Delivered => "delivered",
+            PaymentState::Unknown => "unknown",
+            PaymentState::Settled => "settled",
+            PaymentState::Void => "void",
+            PaymentState::Expired => "expired",
+        }
+    }
+
+    /// Reads [`PaymentState::word`] back.
+    pub fn from_word(word: &str) -> Option<PaymentState> {
+        use PaymentState::*;
+        [Refused, Waiting, Held, Delivered, Unknown, Settled, Void, Expired]
+            .into_iter()
+            .find(|state| state.word() == word)
+    }
+
+    /// Checks one step.
+    ///
+    /// # Errors
+    /// [`TransitionError`] for every step not drawn at [`PaymentState`].
+    pub fn to(self, to: PaymentState) -> Result<PaymentState, TransitionError> {
+        use PaymentState::*;
+        let allowed = match self {
+            Waiting => matches!(to, Refused | Held),
+            Held => matches!(to, Void | Delivered | Unknown | Settled | Expired),
+            // An answer can come late, and a claim can turn out empty.
+            Delivered => matches!(to, Unknown | Settled | Expired),
+            Unknown => matches!(to, Delivered | Settled | Expired),
+            Refused | Settled | Void | Expired => false,
+        };
+        if allowed { Ok(to) } else { Err(TransitionError { from: self, to }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PaymentState::*;
+
+    const ALL: [PaymentState; 8] =
+        [Refused, Waiting, Held, Delivered, Unknown, Settled, Void, Expired];
+
+    #[test]
+    fn nothing_leaves_a_final_state() {
+        for from in ALL.into_iter().filter(|s| s.is_final()) {
+            for to in ALL {
+                assert!(from.to(to).is_err(), "{from:?} became {to:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_an_unsigned_hold_can_be_void() {
+        for from in ALL {
+            assert_eq!(from.to(Void).is_ok(), from == Held, "{from:?}");
+        }
+    }
+
+    #[test]
+    fn words_read_back() {
+        for state in ALL {
+            assert_eq!(PaymentState::from_word(state.word()), Some(state));
+        }
+    }
+}

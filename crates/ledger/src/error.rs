@@ -1,0 +1,125 @@
+//! What can go wrong with the books.
+
+use imprest_domain::{AgentId, ApprovalId, BudgetError, PaymentId, TransitionError};
+use std::path::PathBuf;
+
+/// Why the ledger could not do what was asked. A refusal by the rules is not among these.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The file cannot be opened, read or created.
+    #[error("The ledger {} cannot be opened: {why}. Check that the folder is yours and writable, or restore a backup.", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// The file was written by a newer desk.
+    #[error("The ledger {} was written by a newer version ({found}, this one knows {known}). Update Imprest to open it; nothing was changed.", path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// The version found.
+        found: i64,
+        /// The newest version this program knows.
+        known: i64,
+    },
+    /// The bundled SQLite is older than the one with the fixed write-ahead log.
+    #[error(
+        "SQLite {found} has a write-ahead log fault that can lose payments; 3.51.3 or newer is needed"
+    )]
+    OldSqlite {
+        /// The version linked.
+        found: String,
+    },
+    /// The disk is full; nothing was changed.
+    #[error(
+        "The disk is full, so nothing was reserved and nothing was signed. Free some space and try again."
+    )]
+    DiskFull,
+    /// A write failed in a way that leaves its result unclear; nothing more is written.
+    #[error(
+        "The ledger stopped after a disk error ({why}). Restart the desk: it will read the file again and compare it with the chain."
+    )]
+    Stopped {
+        /// What the system said first.
+        why: String,
+    },
+    /// The idempotency key belongs to another request.
+    #[error(
+        "The idempotency key was already used for another request. Use a new key for a new request."
+    )]
+    KeyReused {
+        /// The payment it belongs to.
+        payment: PaymentId,
+    },
+    /// No such agent.
+    #[error("There is no agent “{name}” at this desk.")]
+    NoAgent {
+        /// What was asked for.
+        name: String,
+    },
+    /// Another agent has the name.
+    #[error("There already is an agent named “{name}”. Choose another name.")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// The agent was revoked and takes no changes.
+    #[error("The agent {agent} was revoked; make a new one instead.")]
+    Revoked {
+        /// Which.
+        agent: AgentId,
+    },
+    /// No such payment.
+    #[error("There is no payment {payment} in the books.")]
+    NoPayment {
+        /// Which.
+        payment: PaymentId,
+    },
+    /// No such question, or it is answered.
+    #[error("The question {approval} is not waiting any more ({state}).")]
+    NotWaiting {
+        /// Which.
+        approval: ApprovalId,
+        /// What became of it.
+        state: String,
+    },
+    /// A step the life of a payment does not have.
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    /// Limits that are no budget.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
+    /// The file holds something this program never wrote.
+    #[error(
+        "The ledger holds something this program never wrote ({what}). Run `imprest verify`, and restore a backup if it finds a fault."
+    )]
+    Damaged {
+        /// What, in a few words.
+        what: String,
+    },
+    /// SQLite refused for another reason.
+    #[error("The ledger could not be used: {0}")]
+    Database(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for LedgerError {
+    fn from(error: sqlx::Error) -> LedgerError {
+        match &error {
+            sqlx::Error::Database(db) if db.code().as_deref() == Some("13") => {
+                LedgerError::DiskFull
+            }
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                LedgerError::Damaged { what: error.to_string() }
+            }
+            _ => LedgerError::Database(error),
+        }
+    }
+}
+
+impl LedgerError {
+    pub(crate) fn damaged(what: impl Into<String>) -> LedgerError {
+        LedgerError::Damaged { what: what.into() }
+    }
+}

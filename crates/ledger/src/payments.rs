@@ -1,0 +1,119 @@
+//! What happens to a payment after its hold: answers, settlement, expiry.
+
+use crate::error::LedgerError;
+use crate::event::{Delivery, Event};
+use crate::{Ledger, apply, read};
+use alloy_primitives::B256;
+use imprest_domain::{Authorization, PaymentId, PaymentState, ValidityWindow};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+/// A payment whose money is reserved and may still move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenPayment {
+    /// Which.
+    pub payment: PaymentId,
+    /// Held, delivered or unknown.
+    pub state: PaymentState,
+    /// What was, or may have been, signed.
+    pub authorization: Authorization,
+}
+
+impl Ledger {
+    /// Records what is known right after the paid request.
+    ///
+    /// # Errors
+    /// When there is no such hold, or the write fails; the hold stays in either case.
+    pub async fn record_delivery(
+        &self,
+        payment: &PaymentId,
+        delivery: Delivery,
+    ) -> Result<(), LedgerError> {
+        let event = Event::PaymentDelivered { payment: payment.clone(), delivery };
+        self.record(event).await.map(|_| ())
+    }
+
+    /// Records that the chain paid it. Settled already is no error.
+    ///
+    /// # Errors
+    /// When there is no such hold, or the write fails.
+    pub async fn settle(
+        &self,
+        payment: &PaymentId,
+        transaction: B256,
+        block: u64,
+    ) -> Result<(), LedgerError> {
+        let event = Event::PaymentSettled { payment: payment.clone(), transaction, block };
+        self.close_payment(payment, PaymentState::Settled, event).await
+    }
+
+    /// Gives a hold back because the chain's finalised clock passed the signature's end and the
+    /// nonce was never used. Expired already is no error.
+    ///
+    /// # Errors
+    /// When there is no such hold, or the write fails.
+    pub async fn expire(&self, payment: &PaymentId, block: u64) -> Result<(), LedgerError> {
+        let event = Event::PaymentExpired { payment: payment.clone(), block };
+        self.close_payment(payment, PaymentState::Expired, event).await
+    }
+
+    async fn close_payment(
+        &self,
+        payment: &PaymentId,
+        to: PaymentState,
+        event: Event,
+    ) -> Result<(), LedgerError> {
+        let payment = payment.clone();
+        self.store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let now: Option<String> =
+                        sqlx::query_scalar("SELECT state FROM payments WHERE payment = ?")
+                            .bind(payment.as_str())
+                            .fetch_optional(&mut *tx.conn)
+                            .await?;
+                    if now.as_deref() != Some(to.word()) {
+                        tx.append(&event).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Every payment whose money is reserved, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn open_payments(&self) -> Result<Vec<OpenPayment>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT * FROM payments WHERE state IN ('held', 'delivered', 'unknown') ORDER BY seq",
+        )
+        .fetch_all(&self.store.readers)
+        .await?;
+        rows.iter().map(open_of).collect()
+    }
+}
+
+fn open_of(row: &SqliteRow) -> Result<OpenPayment, LedgerError> {
+    let bad = |what: &str| LedgerError::damaged(format!("a hold’s {what}"));
+    let seconds = |column: &str| -> Result<u64, LedgerError> {
+        u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| bad(column))
+    };
+    let payee = read::payee_of(row)?;
+    Ok(OpenPayment {
+        payment: apply::id(row.try_get("payment")?)?,
+        state: apply::state(row.try_get("state")?)?,
+        authorization: Authorization {
+            asset: payee.asset,
+            from: row.try_get::<String, _>("from_address")?.parse().map_err(|_| bad("payer"))?,
+            to: payee.pay_to,
+            value: apply::units(row.try_get("value")?)?,
+            window: ValidityWindow {
+                valid_after_s: seconds("valid_after_s")?,
+                valid_before_s: seconds("valid_before_s")?,
+            },
+            nonce: row.try_get::<String, _>("nonce")?.parse().map_err(|_| bad("nonce"))?,
+        },
+    })
+}

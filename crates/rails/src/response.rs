@@ -1,0 +1,97 @@
+//! What a payee answered: a stranger's data, bounded.
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::HeaderMap;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Response headers beyond this many are left out.
+const HEADERS_MAX: usize = 64;
+/// Response headers longer than this are left out.
+const HEADER_BYTES_MAX: usize = 8 * 1024;
+
+/// An answer, held whole in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// HTTP status.
+    pub status: u16,
+    /// At most 64 headers of at most 8 KiB each, lower case; repeated ones joined by `, `.
+    pub headers: BTreeMap<String, String>,
+    /// The body after decompression, up to the limit in [`crate::Options`].
+    pub body: Bytes,
+    /// Whether there was more body than is held.
+    pub truncated: bool,
+    /// SHA-256 of [`Response::body`].
+    pub sha256: [u8; 32],
+}
+
+/// How reading a body ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BodyEnd {
+    /// It was read whole, or up to the limit.
+    Read,
+    /// The connection broke, or the body could not be decompressed.
+    Cut(String),
+}
+
+/// A body being read; what has arrived survives a cut or a time-out.
+#[derive(Debug, Default)]
+pub(crate) struct BodyReader {
+    bytes: BytesMut,
+    truncated: bool,
+}
+
+impl BodyReader {
+    /// Reads until the end or `bytes_max`, whichever comes first.
+    pub(crate) async fn read(
+        &mut self,
+        response: &mut reqwest::Response,
+        bytes_max: usize,
+    ) -> BodyEnd {
+        loop {
+            match response.chunk().await {
+                Ok(None) => return BodyEnd::Read,
+                Ok(Some(chunk)) => {
+                    let room = bytes_max - self.bytes.len();
+                    if chunk.len() > room {
+                        self.bytes.extend_from_slice(&chunk[..room]);
+                        self.truncated = true;
+                        return BodyEnd::Read;
+                    }
+                    self.bytes.extend_from_slice(&chunk);
+                }
+                Err(error) => {
+                    self.truncated = true;
+                    return BodyEnd::Cut(crate::rails::words(&error));
+                }
+            }
+        }
+    }
+
+    /// Marks that more was to come than was read.
+    pub(crate) fn stop_short(&mut self) {
+        self.truncated = true;
+    }
+
+    pub(crate) fn into_response(self, status: u16, headers: &HeaderMap) -> Response {
+        let body = self.bytes.freeze();
+        let sha256 = Sha256::digest(&body).into();
+        Response { status, headers: bounded(headers), body, truncated: self.truncated, sha256 }
+    }
+}
+
+fn bounded(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let mut kept = BTreeMap::new();
+    for name in headers.keys() {
+        if kept.len() == HEADERS_MAX {
+            break;
+        }
+        let values: Vec<_> =
+            headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
+        let value = values.join(", ");
+        if value.len() <= HEADER_BYTES_MAX {
+            kept.insert(name.as_str().to_owned(), value);
+        }
+    }
+    kept
+}

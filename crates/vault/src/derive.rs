@@ -1,0 +1,114 @@
+//! From entropy to keys: one hardened account for the treasury and for each agent.
+
+use crate::error::VaultError;
+use crate::secret::{Secret32, expand};
+use crate::words;
+use alloy::signers::local::coins_bip39::English;
+use alloy::signers::local::{MnemonicBuilder, PrivateKeySigner};
+use std::collections::BTreeMap;
+
+/// The account that holds the owner's own money; agents have 1 and up.
+pub(crate) const TREASURY: u32 = 0;
+/// BIP-32 can harden indices below 2^31.
+const LAST_ACCOUNT: u32 = (1 << 31) - 1;
+
+/// The keys of an unlocked vault. Wiped when dropped: the entropy here, each signer by itself.
+pub(crate) struct Keys {
+    entropy: Secret32,
+    signers: BTreeMap<u32, Box<PrivateKeySigner>>,
+}
+
+impl Keys {
+    pub(crate) fn new(entropy: Secret32) -> Self {
+        Self { entropy, signers: BTreeMap::new() }
+    }
+
+    /// The account's signer, derived at first use and kept until the vault is locked.
+    pub(crate) fn signer(&mut self, account: u32) -> Result<&PrivateKeySigner, VaultError> {
+        use std::collections::btree_map::Entry;
+        match self.signers.entry(account) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => Ok(new.insert(Box::new(derive(&self.entropy, account)?))),
+        }
+    }
+
+    /// The key of the ledger's head; the same for ever, also after a restore from words.
+    pub(crate) fn seal_key(&self) -> Result<Secret32, VaultError> {
+        expand(&self.entropy, b"imprest", b"imprest vault 1: ledger head")
+    }
+}
+
+/// The key at `m/44'/60'/account'/0/0` (BIP-44), no BIP-39 passphrase.
+fn derive(entropy: &Secret32, account: u32) -> Result<PrivateKeySigner, VaultError> {
+    if account > LAST_ACCOUNT {
+        return Err(VaultError::AccountOutOfRange { account });
+    }
+    at_path(words::phrase(entropy)?.as_str(), account)
+}
+
+fn at_path(phrase: &str, account: u32) -> Result<PrivateKeySigner, VaultError> {
+    let failed = |_| VaultError::Internal { doing: "derive a key" };
+    MnemonicBuilder::<English>::from_phrase(phrase)
+        .derivation_path(format!("m/44'/60'/{account}'/0/0"))
+        .map_err(failed)?
+        .build()
+        .map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::address;
+
+    /// The first account of every development chain, published with anvil and Hardhat.
+    #[test]
+    fn the_path_is_the_one_other_wallets_use() {
+        let phrase = "test test test test test test test test test test test junk";
+        let signer = at_path(phrase, 0).expect("derives");
+        assert_eq!(signer.address(), address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266"));
+    }
+
+    /// Computed with BIP-39, BIP-32 and secp256k1 written out in another language.
+    #[test]
+    fn agrees_with_an_independent_derivation() {
+        let junk = "test test test test test test test test test test test junk";
+        let second = at_path(junk, 1).expect("derives").address();
+        assert_eq!(second, address!("8C8d35429F74ec245F8Ef2f4Fd1e551cFF97d650"));
+        // All ones: "zoo", 23 times, and "vote".
+        let mut keys = Keys::new(Secret32::take(vec![0xff; 32]).expect("32 bytes"));
+        for (account, expected) in [
+            (0, address!("1959f5f4979c5cd87d5cb75c678c770515cb5e0e")),
+            (1, address!("bcd02d8f6eac6528546ce07e3f636cb7cdec9259")),
+            (7, address!("f5f6dce7401dbd2967fd0f65f444b33243538024")),
+            (LAST_ACCOUNT, address!("b655fd1ea70443780dd8509477bd3cdadd1c12ce")),
+        ] {
+            assert_eq!(keys.signer(account).expect("derives").address(), expected, "{account}");
+        }
+    }
+
+    /// Accounts never share an address, and indices that BIP-32 cannot harden are refused.
+    #[test]
+    fn every_account_is_its_own() {
+        let entropy = Secret32::take(vec![0x7f; 32]).expect("32 bytes");
+        let mut keys = Keys::new(entropy);
+        let mut seen = std::collections::BTreeSet::new();
+        for account in [0, 1, 2, 3, 1000, LAST_ACCOUNT] {
+            assert!(seen.insert(keys.signer(account).expect("derives").address()));
+        }
+        for account in [LAST_ACCOUNT + 1, u32::MAX] {
+            let refused = keys.signer(account).expect_err("past the last");
+            assert!(matches!(refused, VaultError::AccountOutOfRange { .. }), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_seal_key_depends_on_the_entropy_alone() {
+        let key = |byte| {
+            let entropy = Secret32::take(vec![byte; 32]).expect("32 bytes");
+            *Keys::new(entropy).seal_key().expect("derives").bytes()
+        };
+        assert_eq!(key(1), key(1));
+        assert_ne!(key(1), key(2));
+        assert_ne!(key(1), [1; 32]);
+    }
+}

@@ -1,0 +1,273 @@
+//! What is signed, built from a grant's own fields and nothing else.
+
+use crate::error::VaultError;
+use alloy::consensus::{SignableTransaction, TxEip1559};
+use alloy::eips::eip2718::Encodable2718;
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::{Eip712Domain, SolCall, SolStruct};
+use alloy_primitives::{Address, B256, TxKind, U256};
+use imprest_domain::{Asset, Authorization, PaymentId, Units};
+use imprest_ledger::{TransactionTerms, TreasuryGrant};
+
+/// A signed EIP-3009 authorisation: money spent until the chain says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedAuthorization {
+    /// The payment it pays.
+    pub payment: PaymentId,
+    /// What was signed.
+    pub authorization: Authorization,
+    /// r (32 bytes), s (32 bytes, the lower half), v (27 or 28).
+    pub signature: [u8; 65],
+}
+
+impl SignedAuthorization {
+    /// The signature as x402 carries it: `0x` and 130 hex digits.
+    pub fn signature_hex(&self) -> String {
+        format!("0x{}", hex::encode(self.signature))
+    }
+}
+
+/// A signed EIP-1559 transaction, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedTransaction {
+    /// The EIP-2718 envelope, as `eth_sendRawTransaction` takes it.
+    pub raw: Vec<u8>,
+    /// The transaction's hash.
+    pub hash: B256,
+}
+
+mod abi {
+    #![allow(missing_docs)]
+    alloy::sol! {
+        /// EIP-3009.
+        struct TransferWithAuthorization {
+            address from;
+            address to;
+            uint256 value;
+            uint256 validAfter;
+            uint256 validBefore;
+            bytes32 nonce;
+        }
+
+        /// ERC-20.
+        function transfer(address to, uint256 value) external returns (bool);
+    }
+}
+
+/// The EIP-712 digest of an authorisation under the asset's own domain.
+///
+/// Source: <https://eips.ethereum.org/EIPS/eip-3009>, <https://eips.ethereum.org/EIPS/eip-712>.
+pub(crate) fn digest(asset: &Asset, authorization: &Authorization) -> B256 {
+    let domain = Eip712Domain {
+        name: Some(asset.eip712_name.clone().into()),
+        version: Some(asset.eip712_version.clone().into()),
+        chain_id: Some(U256::from(asset.id.chain_id)),
+        verifying_contract: Some(asset.id.contract),
+        salt: None,
+    };
+    abi::TransferWithAuthorization {
+        from: authorization.from,
+        to: authorization.to,
+        value: U256::from(authorization.value.get()),
+        validAfter: U256::from(authorization.window.valid_after_s),
+        validBefore: U256::from(authorization.window.valid_before_s),
+        nonce: authorization.nonce,
+    }
+    .eip712_signing_hash(&domain)
+}
+
+/// Signs a digest, deterministically (RFC 6979).
+pub(crate) fn sign_digest(
+    signer: &PrivateKeySigner,
+    digest: &B256,
+) -> Result<[u8; 65], VaultError> {
+    signer
+        .sign_hash_sync(digest)
+        .map(|signature| signature.as_bytes())
+        .map_err(|_| VaultError::Internal { doing: "sign" })
+}
+
+/// An ERC-20 `transfer` that moves tokens from the treasury, worth no ether.
+pub(crate) struct Transfer {
+    transaction: TxEip1559,
+}
+
+impl Transfer {
+    pub(crate) fn of(grant: &TreasuryGrant) -> Self {
+        Self::new(grant.asset(), grant.to(), grant.value(), grant.terms())
+    }
+
+    fn new(asset: &Asset, to: Address, value: Units, terms: TransactionTerms) -> Self {
+        let input = abi::transferCall { to, value: U256::from(value.get()) }.abi_encode();
+        Self {
+            transaction: TxEip1559 {
+                chain_id: asset.id.chain_id,
+                nonce: terms.nonce,
+                gas_limit: terms.gas_limit,
+                max_fee_per_gas: terms.max_fee_per_gas_wei,
+                max_priority_fee_per_gas: terms.max_priority_fee_per_gas_wei,
+                to: TxKind::Call(asset.id.contract),
+                value: U256::ZERO,
+                access_list: Default::default(),
+                input: input.into(),
+            },
+        }
+    }
+
+    /// Nothing, to nobody, for tests of what must refuse it.
+    #[cfg(test)]
+    pub(crate) fn for_tests(asset: &Asset, terms: TransactionTerms) -> Self {
+        Self::new(asset, Address::ZERO, Units::ZERO, terms)
+    }
+
+    pub(crate) fn sign(self, signer: &PrivateKeySigner) -> Result<SignedTransaction, VaultError> {
+        let signature = signer
+            .sign_hash_sync(&self.transaction.signature_hash())
+            .map_err(|_| VaultError::Internal { doing: "sign" })?;
+        let signed = self.transaction.into_signed(signature);
+        Ok(SignedTransaction { raw: signed.encoded_2718(), hash: *signed.hash() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::consensus::TxEnvelope;
+    use alloy::eips::eip2718::Decodable2718;
+    use alloy_primitives::{Signature, address, b256, keccak256};
+    use imprest_domain::{AssetId, ValidityWindow};
+    use proptest::prelude::*;
+
+    fn usdc() -> Asset {
+        let contract = address!("833589fCD6eDb6E08f4c7C32D4f71b54bdA02913");
+        Asset {
+            id: AssetId { chain_id: 8453, contract },
+            symbol: "USDC".into(),
+            decimals: 6,
+            eip712_name: "USD Coin".into(),
+            eip712_version: "2".into(),
+        }
+    }
+
+    fn authorization(value: u128, after: u64, before: u64, nonce: [u8; 32]) -> Authorization {
+        Authorization {
+            asset: usdc().id,
+            from: Address::repeat_byte(0x11),
+            to: Address::repeat_byte(0x22),
+            value: Units::new(value).expect("fits"),
+            window: ValidityWindow { valid_after_s: after, valid_before_s: before },
+            nonce: nonce.into(),
+        }
+    }
+
+    fn signer() -> PrivateKeySigner {
+        PrivateKeySigner::from_bytes(&B256::repeat_byte(0x46)).expect("a key")
+    }
+
+    fn word(n: u128) -> [u8; 32] {
+        U256::from(n).to_be_bytes()
+    }
+
+    fn address_word(address: Address) -> [u8; 32] {
+        address.into_word().0
+    }
+
+    fn domain_separator(asset: &Asset) -> B256 {
+        keccak256(
+            [
+                keccak256(
+                    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)",
+                )
+                .0,
+                keccak256(&asset.eip712_name).0,
+                keccak256(&asset.eip712_version).0,
+                word(asset.id.chain_id.into()),
+                address_word(asset.id.contract),
+            ]
+            .concat(),
+        )
+    }
+
+    /// The digest by hand, from the texts of EIP-712 and EIP-3009.
+    fn by_hand(asset: &Asset, a: &Authorization) -> B256 {
+        let fields = keccak256(
+            [
+                // keccak256 of the type's text, as EIP-3009 states it.
+                b256!("7c7c6cdb67a18743f49ec6fa9b35f50d52ed05cbed4cc592e13b44501c1a2267").0,
+                address_word(a.from),
+                address_word(a.to),
+                word(a.value.get()),
+                word(a.window.valid_after_s.into()),
+                word(a.window.valid_before_s.into()),
+                a.nonce.0,
+            ]
+            .concat(),
+        );
+        keccak256([&[0x19, 0x01], &domain_separator(asset)[..], &fields[..]].concat())
+    }
+
+    /// What the contract answers to `DOMAIN_SEPARATOR()` on Base.
+    #[test]
+    fn the_domain_is_the_contracts_own() {
+        let on_chain = b256!("02fa7265e7c5d81118673727957699e4d68f74cd74b7db77da710fe8a2c7834f");
+        assert_eq!(domain_separator(&usdc()), on_chain);
+    }
+
+    proptest! {
+        #[test]
+        fn the_digest_is_that_of_the_eips(
+            value in 0..=i64::MAX as u128, after: u64, before: u64, nonce: [u8; 32],
+            chain_id: u64, name in "\\PC{0,40}", version in "\\PC{0,8}",
+        ) {
+            let mut asset = usdc();
+            asset.id.chain_id = chain_id;
+            (asset.eip712_name, asset.eip712_version) = (name, version);
+            let signed = authorization(value, after, before, nonce);
+            prop_assert_eq!(digest(&asset, &signed), by_hand(&asset, &signed));
+        }
+    }
+
+    #[test]
+    fn a_signature_is_the_payers_and_always_the_same() {
+        let digest = digest(&usdc(), &authorization(250_000, 0, 1_900_000_000, [9; 32]));
+        let signature = sign_digest(&signer(), &digest).expect("signs");
+        assert_eq!(signature, sign_digest(&signer(), &digest).expect("signs"));
+        assert!(matches!(signature[64], 27 | 28));
+        let read = Signature::from_raw_array(&signature).expect("r, s, v");
+        assert!(read.normalize_s().is_none(), "s is in the upper half");
+        assert_eq!(
+            read.recover_address_from_prehash(&digest).expect("recovers"),
+            signer().address()
+        );
+    }
+
+    #[test]
+    fn a_transfer_moves_tokens_and_no_ether() {
+        let terms = TransactionTerms {
+            nonce: 7,
+            gas_limit: 80_000,
+            max_fee_per_gas_wei: 2_000_000_000,
+            max_priority_fee_per_gas_wei: 1_000_000,
+        };
+        let to = Address::repeat_byte(0x33);
+        let value = Units::new(5_000_000).expect("fits");
+        let signed = Transfer::new(&usdc(), to, value, terms).sign(&signer()).expect("signs");
+        assert_eq!(signed.hash, keccak256(&signed.raw));
+        let read = TxEnvelope::decode_2718_exact(&signed.raw).expect("an envelope");
+        let TxEnvelope::Eip1559(read) = read else { panic!("not EIP-1559") };
+        let payer = read.signature().recover_address_from_prehash(&read.signature_hash());
+        assert_eq!(payer.expect("recovers"), signer().address());
+        let read = read.tx();
+        assert_eq!((read.chain_id, read.nonce, read.gas_limit), (8453, 7, 80_000));
+        assert_eq!(
+            (read.max_fee_per_gas, read.max_priority_fee_per_gas),
+            (2_000_000_000, 1_000_000)
+        );
+        assert_eq!((read.to, read.value), (TxKind::Call(usdc().id.contract), U256::ZERO));
+        // transfer(address,uint256), by hand.
+        let input = [&[0xa9, 0x05, 0x9c, 0xbb][..], &address_word(to), &word(5_000_000)].concat();
+        assert_eq!(read.input[..], input[..]);
+        assert!(read.access_list.is_empty());
+    }
+}

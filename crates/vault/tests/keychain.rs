@@ -1,0 +1,155 @@
+//! The real Secret Service: gnome-keyring on a private D-Bus session.
+//!
+//! Each test starts itself again inside a session of its own, with its own home, so the user's
+//! keychain is never touched.
+
+#![cfg(target_os = "linux")]
+
+use imprest_vault::{Keychain, KeychainError, KeychainState};
+use std::process::Command;
+
+const INSIDE: &str = "IMPREST_TEST_KEYCHAIN_SESSION";
+const NEEDED: [&str; 3] = ["dbus-run-session", "dbus-send", "gnome-keyring-daemon"];
+
+fn inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+/// Runs one test of this binary again, on a private bus, after a shell line.
+fn in_session(test: &str, prepare: &str) {
+    for program in NEEDED {
+        let found = std::env::var_os("PATH").is_some_and(|path| {
+            std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+        });
+        assert!(
+            found,
+            "{program} is not installed; install the packages dbus, dbus-bin and gnome-keyring"
+        );
+    }
+    let home = tempfile::tempdir().expect("a folder");
+    let this = std::env::current_exe().expect("this test binary");
+    let output = Command::new("dbus-run-session")
+        .args(["--", "sh", "-c"])
+        .arg(format!("{prepare}\nexec \"$0\" --exact \"$1\" --nocapture"))
+        .arg(this)
+        .arg(test)
+        .env(INSIDE, "1")
+        .env("HOME", home.path())
+        .env("XDG_DATA_HOME", home.path().join("data"))
+        .env("XDG_CONFIG_HOME", home.path().join("config"))
+        .env("XDG_CACHE_HOME", home.path().join("cache"))
+        .env("XDG_RUNTIME_DIR", home.path())
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .env_remove("DBUS_SESSION_BUS_ADDRESS")
+        .output()
+        .expect("dbus-run-session starts");
+    assert!(
+        output.status.success(),
+        "inside the session: {}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+}
+
+const UNLOCKED: &str =
+    "printf 'test keyring' | gnome-keyring-daemon --unlock --components=secrets >/dev/null";
+
+#[test]
+fn an_unlocked_keychain_keeps_secrets() {
+    if !inside() {
+        return in_session("an_unlocked_keychain_keeps_secrets", UNLOCKED);
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let one = Keychain::open("folder-one");
+        let two = Keychain::open("folder-two");
+        assert_eq!(one.state().await, KeychainState::Ready);
+        assert_eq!(one.load("token").await, Ok(None));
+        one.store("token", "first").await.expect("kept");
+        one.store("token", "second").await.expect("replaced");
+        assert_eq!(two.load("token").await, Ok(None), "namespaces share");
+        two.store("token", "other").await.expect("kept");
+        let found = Keychain::open("folder-one").load("token").await.expect("read");
+        assert_eq!(found.as_deref().map(String::as_str), Some("second"));
+        one.delete("token").await.expect("removed");
+        assert_eq!(one.load("token").await, Ok(None));
+        let kept = two.load("token").await.expect("read");
+        assert_eq!(kept.as_deref().map(String::as_str), Some("other"));
+        assert_eq!(one.check().await, KeychainState::Ready);
+        assert_eq!(one.load("probe").await, Ok(None), "the probe was left behind");
+    });
+}
+
+#[test]
+fn a_keychain_that_is_locked_says_so() {
+    if !inside() {
+        return in_session("a_keychain_that_is_locked_says_so", UNLOCKED);
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let keychain = Keychain::open("folder");
+        keychain.store("token", "secret").await.expect("kept while unlocked");
+        lock_collection();
+        // With no screen to ask on, the question is dismissed at once.
+        for refused in [
+            keychain.load("token").await.expect_err("it is locked"),
+            keychain.store("token", "other").await.expect_err("it is locked"),
+        ] {
+            assert!(
+                matches!(
+                    refused,
+                    KeychainError::Locked | KeychainError::Denied | KeychainError::TimedOut
+                ),
+                "{refused:?}"
+            );
+        }
+        assert!(matches!(keychain.state().await, KeychainState::Locked | KeychainState::Denied));
+    });
+}
+
+/// What a screen lock or a logout does: the owner's keyring closes while the desk runs.
+fn lock_collection() {
+    let output = Command::new("dbus-send")
+        .args([
+            "--session",
+            "--print-reply",
+            "--dest=org.freedesktop.secrets",
+            "/org/freedesktop/secrets",
+            "org.freedesktop.Secret.Service.Lock",
+            "array:objpath:/org/freedesktop/secrets/collection/login",
+        ])
+        .output()
+        .expect("dbus-send starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("collection/login"), "{said}");
+}
+
+#[test]
+fn a_new_account_without_a_keyring_has_no_keychain() {
+    if !inside() {
+        return in_session("a_new_account_without_a_keyring_has_no_keychain", "true");
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let keychain = Keychain::open("folder");
+        let refused = keychain.store("token", "secret").await.expect_err("there is no keyring");
+        assert_eq!(refused, KeychainError::Absent);
+        assert_eq!(keychain.state().await, KeychainState::Absent);
+    });
+}
+
+#[test]
+fn no_bus_is_no_keychain() {
+    if !inside() {
+        let nowhere = "export DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent/bus";
+        return in_session("no_bus_is_no_keychain", nowhere);
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let keychain = Keychain::open("folder");
+        assert_eq!(keychain.state().await, KeychainState::Absent);
+        assert_eq!(keychain.load("token").await, Err(KeychainError::Absent));
+    });
+}

@@ -1,0 +1,122 @@
+// An official x402 v2 seller: the official express middleware, the official resource server and
+// the official facilitator in one process, settling on the chain it is told about.
+//
+// Environment: RPC_URL, CHAIN_ID, USDC (contract), USDC_NAME, USDC_VERSION (EIP-712 domain),
+// RELAYER_KEY (pays gas for settlements), PAY_TO (receives the money). A test chain only: the
+// relayer's gas is given by anvil_setBalance, which no real chain offers.
+//
+// Prints one line {"ready":true,...} once it listens; ends when its standard input closes, so it
+// cannot outlive the test that started it.
+import express from "express";
+import { x402Facilitator } from "@x402/core/facilitator";
+import { x402ResourceServer } from "@x402/core/server";
+import { toFacilitatorEvmSigner } from "@x402/evm";
+import { ExactEvmScheme as ExactFacilitator } from "@x402/evm/exact/facilitator";
+import { ExactEvmScheme as ExactServer } from "@x402/evm/exact/server";
+import { paymentMiddleware } from "@x402/express";
+import { createWalletClient, defineChain, http, nonceManager, publicActions } from "viem";
+import { privateKeyToAccount } from "viem/accounts";
+
+import { closeWithStdin, setting } from "./settings.mjs";
+
+const chainId = Number(setting("CHAIN_ID", /^[1-9][0-9]{0,14}$/));
+const rpcUrl = setting("RPC_URL", /^http:\/\/(127\.0\.0\.1|localhost):[0-9]+\/?$/);
+const asset = setting("USDC", /^0x[0-9a-fA-F]{40}$/);
+const payTo = setting("PAY_TO", /^0x[0-9a-fA-F]{40}$/);
+const domain = { name: setting("USDC_NAME", /./), version: setting("USDC_VERSION", /./) };
+// The nonce manager keeps parallel settlements from taking the same transaction number.
+const relayer = privateKeyToAccount(setting("RELAYER_KEY", /^0x[0-9a-fA-F]{64}$/), {
+  nonceManager,
+});
+const network = `eip155:${chainId}`;
+
+/** What is sold, in atomic units of USDC (6 decimals). */
+const GOODS = {
+  "GET /report": { units: "20000", description: "Weekly report" },
+  "GET /big": { units: "750000", description: "The whole archive" },
+  "POST /echo": { units: "30000", description: "Says back what it is sent" },
+};
+
+const chain = defineChain({
+  id: chainId,
+  name: "journey",
+  nativeCurrency: { name: "Ether", symbol: "ETH", decimals: 18 },
+  rpcUrls: { default: { http: [rpcUrl] } },
+});
+
+/** The official facilitator, in process: checks signatures and takes them to the chain. */
+async function facilitator() {
+  const wallet = createWalletClient({
+    account: relayer,
+    chain,
+    transport: http(rpcUrl),
+    pollingInterval: 100,
+  }).extend(publicActions);
+  const found = await wallet.getChainId();
+  if (found !== chainId) throw new Error(`The chain says it is ${found}, not ${chainId}.`);
+  await wallet.request({
+    method: "anvil_setBalance",
+    params: [relayer.address, "0x56bc75e2d63100000"],
+  });
+  const signer = toFacilitatorEvmSigner(Object.assign(wallet, { address: relayer.address }), {
+    confirmationTimeoutMs: 20_000,
+  });
+  const official = new x402Facilitator().register(network, new ExactFacilitator(signer));
+  // x402ResourceServer wants a client whose answers are promises; the class answers at once.
+  return {
+    verify: (payload, terms) => official.verify(payload, terms),
+    settle: (payload, terms) => official.settle(payload, terms),
+    getSupported: async () => official.getSupported(),
+  };
+}
+
+function routes() {
+  return Object.fromEntries(
+    Object.entries(GOODS).map(([route, { units, description }]) => [
+      route,
+      {
+        accepts: {
+          scheme: "exact",
+          network,
+          payTo,
+          price: { asset, amount: units, extra: domain },
+          maxTimeoutSeconds: 60,
+        },
+        description,
+        mimeType: "application/json",
+      },
+    ]),
+  );
+}
+
+async function shop() {
+  const app = express();
+  app.disable("x-powered-by");
+  // Deliveries are counted so that a journey can tell paid-and-served from paid-only.
+  const served = { "/report": 0, "/big": 0, "/echo": 0 };
+  app.get("/served", (_request, response) => response.json(served));
+  app.use(express.text({ type: "*/*", limit: "64kb" }));
+  const server = new x402ResourceServer(await facilitator()).register(network, new ExactServer());
+  app.use(paymentMiddleware(routes(), server));
+  app.get("/report", (_request, response) => {
+    served["/report"] += 1;
+    response.json({ report: "Container rates, week by week", weeks: [1840, 1825, 1861, 1902] });
+  });
+  app.get("/big", (_request, response) => {
+    served["/big"] += 1;
+    response.json({ archive: Array.from({ length: 52 }, (_, week) => ({ week: week + 1 })) });
+  });
+  app.post("/echo", (request, response) => {
+    served["/echo"] += 1;
+    response.json({ echo: request.body ?? "" });
+  });
+  return app;
+}
+
+const app = await shop();
+const listener = app.listen(0, "127.0.0.1", (error) => {
+  if (error) throw error;
+  const url = `http://127.0.0.1:${listener.address().port}`;
+  console.log(JSON.stringify({ ready: true, url, pay_to: payTo, network, asset }));
+});
+closeWithStdin(() => listener.close());

@@ -1,0 +1,270 @@
+//! The real desk, started from its built program, and its command line.
+
+use crate::{Obstacle, Started, Terms, built_program};
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long a desk may take to get ready: a chain is started and a contract deployed.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The passphrase of every desk in the journeys. It guards practice money only.
+const PASSPHRASE: &str = "correct horse battery staple, practice only";
+
+/// A desk in a data folder of its own, running or not.
+///
+/// Its programs get an empty home folder and no session bus, so that a journey can touch neither
+/// the person's own desk nor their keychain.
+#[derive(Debug)]
+pub struct Desk {
+    data: PathBuf,
+    home: TempDir,
+    running: Option<(Started, Ready)>,
+}
+
+/// Where a running desk is to be found, from its ready line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// The agents' HTTP door.
+    pub url: String,
+    /// The agents' MCP door.
+    pub mcp: String,
+    /// The practice network; present in practice mode only.
+    pub practice: Option<PracticeAddresses>,
+}
+
+/// Where the parts of the practice network are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PracticeAddresses {
+    /// The chain's RPC address.
+    pub rpc: String,
+    /// The corner shop's origin.
+    pub shop: String,
+    /// The USDC contract.
+    pub usdc: String,
+}
+
+impl PracticeAddresses {
+    /// What the official seller has to know to be paid on the practice network.
+    ///
+    /// The contract is the genuine one, initialised as on Base, hence the EIP-712 domain.
+    pub fn terms(&self, chain_id: u64) -> Terms {
+        Terms {
+            rpc_url: self.rpc.clone(),
+            chain_id,
+            usdc: self.usdc.clone(),
+            usdc_name: "USD Coin".to_owned(),
+            usdc_version: "2".to_owned(),
+        }
+    }
+}
+
+/// What one run of the command `imprest` came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The exit code: 0 done, 1 failed, 2 wrong usage, 3 refused by the rules, 4 waiting for the
+    /// owner, 5 no desk is running, 6 locked or wrong passphrase.
+    pub code: i32,
+    /// The JSON documents on standard output, one a line or a single one over many lines.
+    pub documents: Vec<Value>,
+    /// Standard output as it came.
+    pub stdout: String,
+    /// Standard error as it came.
+    pub stderr: String,
+}
+
+impl Answer {
+    /// The one document of an answer that is done.
+    ///
+    /// # Errors
+    /// When the exit code is not 0 or there is not exactly one document.
+    pub fn done(&self) -> Result<&Value, Obstacle> {
+        match (self.code, self.documents.as_slice()) {
+            (0, [document]) => Ok(document),
+            _ => Err(Obstacle::new(format!("This was to be done with one document: {self:?}"))),
+        }
+    }
+}
+
+impl Desk {
+    /// Creates the vault and the ledger of a practice desk in `data`.
+    ///
+    /// # Errors
+    /// When `imprest init` does not end well.
+    pub fn init_practice(data: &Path) -> Result<Desk, Obstacle> {
+        let desk = Desk::at(data)?;
+        desk.owner(&["init", "--practice"])?.done()?;
+        Ok(desk)
+    }
+
+    /// Starts a practice desk in `data`, creating it first if there is none.
+    ///
+    /// # Errors
+    /// When the desk does not get ready; the message carries what it said.
+    pub fn serve_practice(data: &Path) -> Result<Desk, Obstacle> {
+        let fresh = fs::read_dir(data).map_or(true, |mut entries| entries.next().is_none());
+        let mut desk = if fresh { Desk::init_practice(data)? } else { Desk::at(data)? };
+        desk.serve()?;
+        Ok(desk)
+    }
+
+    /// The desk in `data`, as it lies there and not running.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn at(data: &Path) -> Result<Desk, Obstacle> {
+        fs::create_dir_all(data).map_err(|e| Obstacle::io("making the data folder", &e))?;
+        let home = TempDir::new().map_err(|e| Obstacle::io("making a home folder", &e))?;
+        Ok(Desk { data: data.to_path_buf(), home, running: None })
+    }
+
+    /// Starts the desk, or starts it again after [`Desk::kill`].
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn serve(&mut self) -> Result<&Ready, Obstacle> {
+        self.kill();
+        let mut command = self.command()?;
+        command.args(["serve", "--practice", "--passphrase-stdin", "--data"]).arg(&self.data);
+        let process = Started::start(&mut command, Some(PASSPHRASE), PATIENCE)?;
+        let practice = PracticeAddresses {
+            rpc: process.ready_text("/practice/rpc")?,
+            shop: process.ready_text("/practice/shop")?,
+            usdc: process.ready_text("/practice/usdc")?,
+        };
+        let ready = Ready {
+            url: process.ready_text("/url")?,
+            mcp: process.ready_text("/mcp")?,
+            practice: Some(practice),
+        };
+        Ok(&self.running.insert((process, ready)).1)
+    }
+
+    /// Where the running desk is to be found.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn ready(&self) -> Result<&Ready, Obstacle> {
+        let (_, ready) =
+            self.running.as_ref().ok_or_else(|| Obstacle::new("No desk is running."))?;
+        Ok(ready)
+    }
+
+    /// Pulls the plug: the desk ends at once, without a chance to tidy up.
+    pub fn kill(&mut self) {
+        if let Some((mut process, _)) = self.running.take() {
+            process.kill();
+        }
+    }
+
+    /// The home folder that the desk's programs are given; empty at first.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// What the running desk has complained of on standard error.
+    pub fn complaints(&self) -> String {
+        self.running.as_ref().map(|(process, _)| process.complaints()).unwrap_or_default()
+    }
+
+    /// Runs an owner's command with the passphrase on standard input, such as `["freeze"]`.
+    ///
+    /// # Errors
+    /// When the program cannot be run; a refusal is an [`Answer`].
+    pub fn owner(&self, arguments: &[&str]) -> Result<Answer, Obstacle> {
+        self.owner_with(PASSPHRASE, arguments)
+    }
+
+    /// Runs an owner's command with another passphrase than the right one.
+    ///
+    /// # Errors
+    /// When the program cannot be run.
+    pub fn owner_with(&self, passphrase: &str, arguments: &[&str]) -> Result<Answer, Obstacle> {
+        let mut command = self.command()?;
+        command.args(arguments).args(["--json", "--passphrase-stdin", "--data"]).arg(&self.data);
+        answer(command, passphrase)
+    }
+
+    /// Runs a command that needs no passphrase, such as `["activity"]`.
+    ///
+    /// # Errors
+    /// When the program cannot be run.
+    pub fn read(&self, arguments: &[&str]) -> Result<Answer, Obstacle> {
+        let mut command = self.command()?;
+        command.args(arguments).args(["--json", "--data"]).arg(&self.data);
+        answer(command, "")
+    }
+
+    /// Runs an agent's command under its token, such as `["fetch", URL]`.
+    ///
+    /// # Errors
+    /// When the program cannot be run.
+    pub fn agent(&self, token: &str, arguments: &[&str]) -> Result<Answer, Obstacle> {
+        let mut command = self.command()?;
+        command.env("IMPREST_TOKEN", token);
+        command.args(arguments).args(["--json", "--data"]).arg(&self.data);
+        answer(command, "")
+    }
+
+    /// The built `imprest`, away from the person's own home folder, data folder and keychain.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn command(&self) -> Result<Command, Obstacle> {
+        let mut command = Command::new(built_program("imprest")?);
+        for variable in ["HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "XDG_RUNTIME_DIR"] {
+            command.env(variable, self.home.path());
+        }
+        let taken_out = [
+            "XDG_DATA_HOME",
+            "XDG_CONFIG_HOME",
+            "XDG_STATE_HOME",
+            "XDG_CACHE_HOME",
+            "DBUS_SESSION_BUS_ADDRESS",
+            "IMPREST_DATA",
+            "IMPREST_TOKEN",
+        ];
+        for variable in taken_out {
+            command.env_remove(variable);
+        }
+        Ok(command)
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        // At once, because a desk goes on without its standard input.
+        self.kill();
+    }
+}
+
+fn answer(mut command: Command, input: &str) -> Result<Answer, Obstacle> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|e| Obstacle::io("starting imprest", &e))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that does not want the line may have closed the pipe; its answer tells.
+        let _ = writeln!(stdin, "{input}");
+    }
+    let output = child.wait_with_output().map_err(|e| Obstacle::io("running imprest", &e))?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let documents: Result<Vec<Value>, _> =
+        serde_json::Deserializer::from_str(&stdout).into_iter().collect();
+    Ok(Answer {
+        // A signal has no code, and is no answer that the interface knows.
+        code: output.status.code().unwrap_or(-1),
+        // Output that is not JSON through and through counts as no document at all.
+        documents: documents.unwrap_or_default(),
+        stdout,
+        stderr,
+    })
+}

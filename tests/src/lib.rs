@@ -1,0 +1,69 @@
+//! What the journeys share: the real programs they start, and how they speak to them.
+//!
+//! Nothing here stands in for a part of the desk. A journey starts the built `imprest`, a real
+//! chain and the official seller, each as a process of its own, and every process ends with the
+//! value that owns it.
+
+mod desk;
+mod merchant;
+mod started;
+
+pub use desk::{Answer, Desk, PracticeAddresses, Ready};
+pub use merchant::{Merchant, OwnChain, Purchase, Settlement, Terms, buy};
+pub use started::Started;
+
+use std::path::{Path, PathBuf};
+use std::{env, io};
+
+/// What kept a journey from going on.
+#[derive(Debug)]
+pub struct Obstacle(String);
+
+impl Obstacle {
+    pub(crate) fn new(what: impl Into<String>) -> Obstacle {
+        Obstacle(what.into())
+    }
+
+    pub(crate) fn io(doing: impl std::fmt::Display, error: &io::Error) -> Obstacle {
+        Obstacle(format!("{doing}: {error}"))
+    }
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Obstacle {}
+
+/// The root of the workspace.
+pub fn workspace_root() -> PathBuf {
+    // tests/ sits directly under the root, and always has a parent.
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_path_buf()
+}
+
+/// A built program, such as `imprest`.
+///
+/// Looks in `IMPREST_BIN_DIR`, which `cargo xtask test` sets, else where cargo put this test.
+///
+/// # Errors
+/// When it has not been built.
+pub fn built_program(name: &str) -> Result<PathBuf, Obstacle> {
+    let folder = match env::var_os("IMPREST_BIN_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => {
+            let test = env::current_exe().map_err(|e| Obstacle::io("this test's own path", &e))?;
+            test.ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
+        }
+    };
+    let path = folder.join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Obstacle::new(format!(
+        "{} is not there. Run `cargo build --workspace --bins` first, or `cargo xtask test`.",
+        path.display()
+    )))
+}

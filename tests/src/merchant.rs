@@ -1,0 +1,163 @@
+//! The official seller and the official buyer, and a chain of their own to be proved on.
+
+use crate::{Obstacle, Started, workspace_root};
+use serde::Deserialize;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How long Node.js and a chain may take to get ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The tenth development account that every anvil knows. It relays the seller's settlements; the
+/// desk's own practice shop uses lower ones, so their transaction numbers never clash.
+const RELAYER_KEY: &str = "0x2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6";
+
+/// The chain and the asset that a seller is to be paid in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// The chain's RPC address, on loopback.
+    pub rpc_url: String,
+    /// The chain's id.
+    pub chain_id: u64,
+    /// The USDC contract, `0x…`.
+    pub usdc: String,
+    /// The `name` of the contract's EIP-712 domain.
+    pub usdc_name: String,
+    /// The `version` of the contract's EIP-712 domain.
+    pub usdc_version: String,
+}
+
+/// A running official x402 v2 seller of `GET /report` (0.02), `GET /big` (0.75) and `POST /echo`
+/// (0.03 USDC); `GET /served` counts its deliveries and is free.
+#[derive(Debug)]
+pub struct Merchant {
+    process: Started,
+    url: String,
+}
+
+impl Merchant {
+    /// Starts a seller that is paid at `pay_to` under `terms`.
+    ///
+    /// # Errors
+    /// When Node.js or the packages of `tests/package.json` are missing, or the chain does not
+    /// answer.
+    pub fn start(terms: &Terms, pay_to: &str) -> Result<Merchant, Obstacle> {
+        let mut command = script("server.mjs")?;
+        command
+            .env("RPC_URL", &terms.rpc_url)
+            .env("CHAIN_ID", terms.chain_id.to_string())
+            .env("USDC", &terms.usdc)
+            .env("USDC_NAME", &terms.usdc_name)
+            .env("USDC_VERSION", &terms.usdc_version)
+            .env("RELAYER_KEY", RELAYER_KEY)
+            .env("PAY_TO", pay_to);
+        let process = Started::start(&mut command, None, PATIENCE)?;
+        let url = process.ready_text("/url")?;
+        Ok(Merchant { process, url })
+    }
+
+    /// The seller's origin, `http://127.0.0.1:PORT`.
+    pub fn origin(&self) -> &str {
+        &self.url
+    }
+
+    /// The address of one good, such as `/report`.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// Takes the seller away at once.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+}
+
+/// A chain with genuine USDC that needs no desk, for proving the seller itself.
+#[derive(Debug)]
+pub struct OwnChain {
+    _process: Started,
+    terms: Terms,
+}
+
+impl OwnChain {
+    /// Starts anvil, deploys the genuine USDC contract and gives `buyer` 100 USDC.
+    ///
+    /// # Errors
+    /// When the practice kit or Node.js is missing.
+    pub fn start(buyer: &str) -> Result<OwnChain, Obstacle> {
+        let process = Started::start(script("chain.mjs")?.env("BUYER", buyer), None, PATIENCE)?;
+        let chain_id = process.ready()["chain_id"].as_u64();
+        let terms = Terms {
+            rpc_url: process.ready_text("/rpc")?,
+            chain_id: chain_id.ok_or_else(|| Obstacle::new("The chain did not tell its id."))?,
+            usdc: process.ready_text("/usdc")?,
+            usdc_name: process.ready_text("/usdc_name")?,
+            usdc_version: process.ready_text("/usdc_version")?,
+        };
+        Ok(OwnChain { _process: process, terms })
+    }
+
+    /// What a seller on this chain has to know.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+}
+
+/// What the official buyer reports about one purchase.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Purchase {
+    /// The HTTP status of the paid request.
+    pub status: u16,
+    /// The body of its answer.
+    pub body: String,
+    /// The decoded `PAYMENT-RESPONSE`, if there was one.
+    pub settlement: Option<Settlement>,
+    /// The HTTP status when the very same payment was presented a second time.
+    pub replay_status: u16,
+}
+
+/// The seller's word that it has been paid.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Settlement {
+    /// Whether it says so.
+    pub success: bool,
+    /// The transaction it names.
+    pub transaction: String,
+    /// The CAIP-2 network.
+    pub network: String,
+    /// Who paid.
+    pub payer: String,
+}
+
+/// Buys once with the official client under the key `buyer_key`, then tries to pay the same again.
+///
+/// # Errors
+/// When Node.js is missing or the client fails; the message carries what it said.
+pub fn buy(terms: &Terms, method: &str, url: &str, buyer_key: &str) -> Result<Purchase, Obstacle> {
+    let output = script("pay.mjs")?
+        .env("URL", url)
+        .env("METHOD", method)
+        .env("CHAIN_ID", terms.chain_id.to_string())
+        .env("USDC", &terms.usdc)
+        .env("BUYER_KEY", buyer_key)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| Obstacle::io("starting node", &e))?;
+    serde_json::from_slice(&output.stdout).map_err(|error| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        Obstacle::new(format!("The official client gave no answer ({error}). It said: {said}"))
+    })
+}
+
+fn script(name: &str) -> Result<Command, Obstacle> {
+    let folder = workspace_root().join("tests");
+    if !folder.join("node_modules").is_dir() {
+        return Err(Obstacle::new(
+            "The packages of tests/package.json are not installed. Run `cargo xtask setup`.",
+        ));
+    }
+    let mut command = Command::new("node");
+    command.arg(folder.join("merchant").join(name));
+    Ok(command)
+}

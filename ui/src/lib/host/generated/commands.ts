@@ -1,0 +1,77 @@
+// Generated from the desk's command table. Do not edit.
+
+import type {
+  ActivityFilter,
+  ActivityPage,
+  ActivityRow,
+  AgentPage,
+  AgentRow,
+  ApprovalCard,
+  Books,
+  BudgetForm,
+  DeskStatus,
+  Evidence,
+  Exported,
+  NewCredential,
+  NewVault,
+  Overview,
+  Verified,
+} from './types';
+
+/** Every command of the desk: what it takes and what it answers. */
+export interface Commands {
+  /** How the desk is doing. */
+  status: { args: Record<string, never>; answer: DeskStatus };
+  /** The home screen. */
+  overview: { args: Record<string, never>; answer: Overview };
+  /** All agents, newest last. */
+  agents: { args: Record<string, never>; answer: AgentRow[] };
+  /** One agent's page, by identifier or name. */
+  agent: { args: { agent: string }; answer: AgentPage };
+  /** Questions that wait, oldest first. */
+  approvals: { args: Record<string, never>; answer: ApprovalCard[] };
+  /** What happened, newest first; at most 200 rows a page. */
+  activity: { args: { filter: ActivityFilter; cursor: string | null; limit: number }; answer: ActivityPage };
+  /** Everything known about one payment. */
+  evidence: { args: { payment: string }; answer: Evidence };
+  /** Ledger and chain, side by side. */
+  books: { args: Record<string, never>; answer: Books };
+  /** Recomputes the hash chain and the projections. */
+  verify: { args: Record<string, never>; answer: Verified };
+  /** Writes activity as CSV to a path the owner chose. */
+  export_csv: { args: { path: string; filter: ActivityFilter }; answer: Exported };
+  /** Local addresses that agents may reach. */
+  hosts: { args: Record<string, never>; answer: string[] };
+  /** Makes the vault and the ledger; answers the recovery words once. */
+  create_vault: { args: { passphrase: string }; answer: NewVault };
+  /** Opens the vault. */
+  unlock: { args: { passphrase: string }; answer: DeskStatus };
+  /** Sets a new passphrase with the recovery words. */
+  recover: { args: { words: string; newPassphrase: string }; answer: DeskStatus };
+  /** Forgets the keys until the passphrase comes again. */
+  lock: { args: Record<string, never>; answer: DeskStatus };
+  /** Makes an agent with its own address, budget and credential. */
+  add_agent: { args: { name: string; grade: string; budget: BudgetForm }; answer: NewCredential };
+  /** Sets an agent's limits; from outside the window a raise needs the passphrase. */
+  set_budget: { args: { agent: string; budget: BudgetForm }; answer: AgentPage };
+  /** Sets an agent's grade. */
+  set_grade: { args: { agent: string; grade: string }; answer: AgentPage };
+  /** Replaces an agent's credential; the old one stops at once. */
+  rotate_token: { args: { agent: string }; answer: NewCredential };
+  /** Takes an agent's credential away for good. */
+  revoke_agent: { args: { agent: string }; answer: AgentRow };
+  /** Moves money from the treasury to an agent's float and waits for the chain. */
+  refill: { args: { agent: string; amount: string }; answer: AgentPage };
+  /** Says yes to exactly one payment. */
+  approve: { args: { approval: string }; answer: ActivityRow };
+  /** Says no. */
+  refuse: { args: { approval: string; reason: string | null }; answer: ActivityRow };
+  /** Stops all signing at once, across restarts. */
+  freeze: { args: Record<string, never>; answer: DeskStatus };
+  /** Lets payments go on. */
+  thaw: { args: Record<string, never>; answer: DeskStatus };
+  /** Lets agents reach a local address in spite of the private-address guard. */
+  allow_host: { args: { host: string }; answer: string[] };
+  /** Takes that leave back. */
+  remove_host: { args: { host: string }; answer: string[] };
+}

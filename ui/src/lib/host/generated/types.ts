@@ -1,0 +1,425 @@
+// Generated from the desk's shapes. Do not edit.
+
+/** Which activity to show or export. */
+export interface ActivityFilter {
+  /** One agent's only. */
+  agent_id: string | null;
+  /** One state's only. */
+  state: string | null;
+  /** Payee, address, purpose or task contains this. */
+  text: string | null;
+  /** At or after, RFC 3339. */
+  from: string | null;
+  /** Before, RFC 3339. */
+  until: string | null;
+}
+
+/** A page of activity. */
+export interface ActivityPage {
+  /** Rows, newest first. */
+  rows: ActivityRow[];
+  /** Where the next page starts; absent on the last. */
+  next_cursor: string | null;
+  /** How many rows match in all. */
+  total: number;
+}
+
+/** One row of what happened. */
+export interface ActivityRow {
+  /** The payment or event this row opens. */
+  payment_id: string;
+  /** When it was asked for. */
+  at: string;
+  /** The agent's name. */
+  agent: string;
+  /** The agent's identifier. */
+  agent_id: string;
+  /** What was bought. */
+  what: string;
+  /** The payee's host, or "Corner shop" for the practice shop. */
+  payee: string;
+  /** How much. */
+  amount: string;
+  /** The asset's symbol. */
+  asset: string;
+  /** "refused", "waiting", "held", "delivered", "unknown", "settled", "void" or "expired". */
+  state: string;
+  /** The outcome in a few words: "Settled, block 1204", "Refused: 4.00 is above 1.00 per payment". */
+  outcome: string;
+}
+
+/** An agent's page. */
+export interface AgentPage {
+  /** The row it belongs to. */
+  row: AgentRow;
+  /** Its limits. */
+  budget: BudgetForm;
+  /** Each limit over time, and how far along. */
+  windows: WindowRow[];
+  /** The most that can be lost, one sentence. */
+  worst_case: string;
+  /** Why the grade in force is what it is. */
+  grade_reason: string;
+  /** What its float holds on chain, when the chain answers. */
+  float_on_chain: string | null;
+  /** The MCP entry to paste into an agent program, JSON. */
+  mcp_snippet: string;
+  /** The same for MCP over HTTP; the token is left as a placeholder. */
+  http_snippet: string;
+  /** Whether the token is in the keychain, so that `imprest mcp --agent` finds it. */
+  token_in_keychain: boolean;
+  /** Its latest activity, at most 10 rows. */
+  activity: ActivityRow[];
+}
+
+/** One agent in the list. */
+export interface AgentRow {
+  /** Identifier. */
+  id: string;
+  /** Name. */
+  name: string;
+  /** Granted grade, "L3". */
+  grade: string;
+  /** Grade in force. */
+  grade_in_force: string;
+  /** Whether it was revoked. */
+  revoked: boolean;
+  /** Its float's address. */
+  address: string;
+  /** What its float holds by the books. */
+  float: string;
+  /** The asset's symbol. */
+  asset: string;
+  /** Its pace. */
+  pace: Pace | null;
+  /** When it last asked for anything. */
+  last_seen: string | null;
+  /** The budget as one sentence. */
+  sentence: string;
+}
+
+/** A question to the owner: facts from the ledger, never from the agent's prose. */
+export interface ApprovalCard {
+  /** Identifier, `apv_…`. */
+  id: string;
+  /** The payment it is about. */
+  payment_id: string;
+  /** The agent's name. */
+  agent: string;
+  /** The agent's identifier. */
+  agent_id: string;
+  /** What is bought: the payee's own description, bounded, or the path. */
+  what: string;
+  /** How much, exact decimal. */
+  amount: string;
+  /** The asset's symbol. */
+  asset: string;
+  /** Where the offer came from. */
+  origin: string;
+  /** The address that would be paid, EIP-55. */
+  pay_to: string;
+  /** The whole address fetched. */
+  url: string;
+  /** Why it is a question, one sentence a reason, with figures. */
+  reasons: string[];
+  /** What would be left in the shortest window afterwards: "2.50 of 5.00 left today". */
+  left_after: string | null;
+  /** What changed since the last payment to this origin, one sentence each. */
+  changes: string[];
+  /** The agent's own words, if it gave any. */
+  purpose: string | null;
+  /** The task it serves, as the agent named it. */
+  task: string | null;
+  /** When it was asked. */
+  asked_at: string;
+  /** When silence becomes a no. */
+  expires_at: string;
+}
+
+/** One float in ledger and chain. */
+export interface BookLine {
+  /** The agent's name. */
+  agent: string;
+  /** The address. */
+  address: string;
+  /** What the ledger says. */
+  ledger: string;
+  /** What the chain says. */
+  chain: string;
+  /** Whether they are equal. */
+  equal: boolean;
+}
+
+/** Ledger and chain, side by side. */
+export interface Books {
+  /** The asset's symbol. */
+  asset: string;
+  /** Each float. */
+  floats: BookLine[];
+  /** Whether every line is equal to the last unit. */
+  equal: boolean;
+  /** The block the chain was read at. */
+  block: number;
+  /** Money in flight, which the books reserve and the chain has not moved. */
+  in_flight: string;
+}
+
+/** A budget as a form: decimals in the desk's asset; absent means no limit, "0" means nothing. */
+export interface BudgetForm {
+  /** At most this for one payment. */
+  per_payment: string | null;
+  /** Per calendar day. */
+  per_day: string | null;
+  /** Per calendar week. */
+  per_week: string | null;
+  /** Per calendar month. */
+  per_month: string | null;
+  /** In all. */
+  lifetime: string | null;
+  /** Above the per-payment limit: "ask" or "deny". */
+  over_payment: string;
+  /** A payee never paid before: "ask", "allow" or "deny". */
+  new_payee: string;
+  /** IANA zone; the desk's own when empty. */
+  zone: string;
+  /** When it ends, RFC 3339. */
+  expires_at: string | null;
+}
+
+/** Something changed; ask again. */
+export interface Changed {
+  /** Any of "status", "overview", "agents", "activity". */
+  topics: string[];
+  /** The last event's number. */
+  seq: number;
+}
+
+/** How the desk is doing; the first thing a window asks. */
+export interface DeskStatus {
+  /** "new" (no vault yet), "locked" or "open". */
+  stage: string;
+  /** Whether this desk runs on practice money. */
+  practice: boolean;
+  /** Whether the owner has frozen all payments. */
+  frozen: boolean;
+  /** "ready", "absent", "locked" or "denied": the operating system's keychain. */
+  keychain: string;
+  /** One sentence about the keychain when it is not ready. */
+  keychain_note: string | null;
+  /** The network the desk pays on. */
+  network: NetworkView;
+  /** Where agents connect over HTTP, such as "http://127.0.0.1:4020". */
+  http_url: string | null;
+  /** Where agents connect over MCP. */
+  mcp_url: string | null;
+  /** The practice shop, in practice mode. */
+  shop_url: string | null;
+  /** How many questions wait. */
+  waiting: number;
+  /** How many agents there are, revoked ones left out. */
+  agents: number;
+  /** Seconds until the vault locks itself; absent when locked. */
+  locks_in_s: number | null;
+  /** The data folder. */
+  data_dir: string;
+  /** The version of the desk. */
+  version: string;
+  /** The last event's number; grows with every change. */
+  seq: number;
+}
+
+/** One event of the log. */
+export interface EventView {
+  /** Its place in the chain. */
+  seq: number;
+  /** When. */
+  at: string;
+  /** What kind, in a few words. */
+  kind: string;
+  /** Its hash, hex. */
+  hash: string;
+}
+
+/** Everything known about one payment. */
+export interface Evidence {
+  /** The row it belongs to. */
+  row: ActivityRow;
+  /** The whole address fetched. */
+  url: string;
+  /** HTTP method. */
+  method: string;
+  /** Who pays. */
+  from: string;
+  /** Who is paid. */
+  pay_to: string;
+  /** CAIP-2 network. */
+  network: string;
+  /** The token's contract. */
+  contract: string;
+  /** The agent's own words. */
+  purpose: string | null;
+  /** "allow", "ask" or "deny". */
+  verdict: string;
+  /** Who or what answered a question: "owner at the desk". */
+  answered_by: string | null;
+  /** The grade in force at the decision. */
+  grade: string;
+  /** Every rule's finding. */
+  findings: Finding[];
+  /** The offer as it was received, JSON, bounded. */
+  offer: string;
+  /** The authorisation's nonce, once held. */
+  nonce: string | null;
+  /** The signature's window, once held. */
+  valid_after: string | null;
+  /** The signature's window, once held. */
+  valid_before: string | null;
+  /** The transaction that settled it. */
+  transaction: string | null;
+  /** The block that settled it. */
+  block: number | null;
+  /** SHA-256 of the response that was delivered. */
+  response_sha256: string | null;
+  /** The HTTP status that was answered. */
+  response_status: number | null;
+  /** Every event of this payment, oldest first. */
+  events: EventView[];
+}
+
+/** What an export wrote. */
+export interface Exported {
+  /** Where. */
+  path: string;
+  /** How many rows. */
+  rows: number;
+  /** SHA-256 of the file, hex. */
+  sha256: string;
+}
+
+/** One rule's finding. */
+export interface Finding {
+  /** The rule's word, "over_per_day". */
+  code: string;
+  /** "pass", "ask", "approved" or "deny". */
+  effect: string;
+  /** One sentence with its figures. */
+  message: string;
+}
+
+/** A network and whether it answers. */
+export interface NetworkView {
+  /** "Practice", "Base". */
+  name: string;
+  /** CAIP-2. */
+  id: string;
+  /** The asset's symbol. */
+  asset: string;
+  /** The asset's contract. */
+  contract: string;
+  /** Whether the last read succeeded. */
+  reachable: boolean;
+  /** The newest block seen. */
+  block: number | null;
+  /** The treasury's address, once the vault exists. */
+  treasury: string | null;
+}
+
+/** A new credential; the token is shown this once. */
+export interface NewCredential {
+  /** The agent. */
+  agent: AgentRow;
+  /** The bearer token. */
+  token: string;
+  /** Whether the keychain keeps it for the stdio bridge. */
+  token_in_keychain: boolean;
+  /** One sentence when it does not. */
+  note: string | null;
+}
+
+/** What a new vault gives its owner once. */
+export interface NewVault {
+  /** The 24 recovery words. */
+  words: string[];
+}
+
+/** The home screen. */
+export interface Overview {
+  /** The asset all figures are in. */
+  asset: string;
+  /** The desk's local date, `2026-11-22`. */
+  date: string;
+  /** Settled today, all agents. */
+  spent_today: string;
+  /** Reserved or signed and not yet settled, all agents. */
+  in_flight: string;
+  /** The most that could still be lost today: what is left of each agent's limits, bounded by its float. */
+  at_worst_today: string;
+  /** Questions, oldest first. */
+  approvals: ApprovalCard[];
+  /** The latest decisions, newest first, at most 20. */
+  live: ActivityRow[];
+  /** Each agent's pace over its longest calendar window. */
+  pace: Pace[];
+}
+
+/** How an agent spends against the month, or its longest window. */
+export interface Pace {
+  /** The agent's identifier. */
+  agent_id: string;
+  /** The agent's name. */
+  agent: string;
+  /** "day", "week", "month" or "lifetime". */
+  window: string;
+  /** Settled. */
+  spent: string;
+  /** In flight. */
+  in_flight: string;
+  /** The limit. */
+  limit: string;
+  /** Share of the limit settled, in thousandths. */
+  spent_permille: number;
+  /** Share of the limit in flight, in thousandths. */
+  in_flight_permille: number;
+  /** Share of the window's time gone, in thousandths. */
+  elapsed_permille: number;
+  /** One sentence: "Under pace. L3, asks above 0.25." */
+  note: string;
+}
+
+/** An error as it crosses: the window words the code, a terminal prints the sentences. */
+export interface Problem {
+  /** A closed set of words, see `desk::ErrorCode`. */
+  code: string;
+  /** What happened. */
+  message: string;
+  /** What to do. */
+  recovery: string;
+}
+
+/** What `verify` found. */
+export interface Verified {
+  /** How many events were read. */
+  events: number;
+  /** The head's hash, hex. */
+  head: string;
+  /** Whether chain and projections are whole. */
+  whole: boolean;
+  /** What is wrong, one sentence each. */
+  faults: string[];
+}
+
+/** A limit over time. */
+export interface WindowRow {
+  /** "day", "week", "month" or "lifetime". */
+  window: string;
+  /** The limit. */
+  limit: string;
+  /** Settled. */
+  spent: string;
+  /** In flight. */
+  in_flight: string;
+  /** Left. */
+  left: string;
+  /** When the next one starts. */
+  resets_at: string | null;
+}

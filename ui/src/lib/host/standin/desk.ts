@@ -1,0 +1,562 @@
+import type { Commands } from '../generated/commands';
+import type {
+  ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, Books, BudgetForm, Changed,
+  DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, Overview, Pace, Problem, Verified,
+} from '../generated/types';
+import { shown, toUnits } from '../../money';
+import { ASSET, decide, decimal, elapsedPermille, endOf, LIMITS, PLACES, sentence, startOf, units, WINDOWS, type Window } from './rules';
+
+/** How long a question stands, and how long the practice chain takes. */
+const QUESTION_MS = 10 * 60_000;
+const SETTLE_MS = 900;
+const LOCK_S = 15 * 60;
+const CONTRACT = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
+const TREASURY = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
+export const SHOP_ADDRESS = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
+const WORDS =
+  'abandon brass candle dolphin ember falcon garden harvest island jacket kitten lantern marble nectar orchid pencil quantum ribbon saddle timber umbrella velvet walnut zebra';
+
+interface Agent {
+  id: string;
+  name: string;
+  grade: string;
+  revoked: boolean;
+  address: string;
+  budget: BudgetForm;
+  /** On the chain, in units. */
+  chain: bigint;
+  lastSeen: number | null;
+}
+
+interface Payment {
+  row: ActivityRow;
+  amount: bigint;
+  evidence: Omit<Evidence, 'row'>;
+  approval: ApprovalCard | null;
+}
+
+/** What an agent of the stand-in asks for. */
+export interface Ask {
+  agent: string;
+  what: string;
+  amount: string;
+  payee?: string;
+  purpose?: string | null;
+  task?: string | null;
+  changes?: string[];
+  /** When it asked; now if left out. */
+  at?: number;
+}
+
+const hex = (text: string, length: number): string => {
+  // A small mixing function: looks like a hash, and is the same on every run.
+  let out = '';
+  for (let round = 0; out.length < length; round++) {
+    let h = 2166136261 ^ round;
+    for (const c of text) h = Math.imul(h ^ (c.codePointAt(0) ?? 0), 16777619) >>> 0;
+    out += h.toString(16).padStart(8, '0');
+  }
+  return out.slice(0, length);
+};
+
+function fail(code: string, message: string, recovery = ''): never {
+  const problem: Problem = { code, message, recovery };
+  throw problem;
+}
+
+/** The in-memory desk. Figures are exact; keys, chain and disk are not there. */
+export class StandinDesk {
+  readyCount = 0;
+  hasQuit = false;
+  stage: 'new' | 'locked' | 'open' = 'new';
+  frozen = false;
+  passphrase = '';
+  agents: Agent[] = [];
+  payments: Payment[] = [];
+  hosts: string[] = [];
+  treasury = units('10000');
+  block = 1200;
+  seq = 0;
+  /** Set to make the chain silent. */
+  chainSilent = false;
+  /** Whether a question changes by itself when its time is up. */
+  #listeners = new Set<(changed: Changed) => void>();
+  #openedAt = 0;
+  #events = 0;
+
+  onChanged(heard: (changed: Changed) => void): () => void {
+    this.#listeners.add(heard);
+    return () => this.#listeners.delete(heard);
+  }
+
+  changed(...topics: string[]): void {
+    this.seq += 1;
+    for (const heard of [...this.#listeners]) heard({ topics, seq: this.seq });
+  }
+
+  /** Runs one command by name. */
+  async run<N extends keyof Commands>(name: N, args: Commands[N]['args']): Promise<Commands[N]['answer']> {
+    const table: { [K in keyof Commands]: (args: Commands[K]['args']) => Commands[K]['answer'] | Promise<Commands[K]['answer']> } = {
+      status: () => this.status(),
+      overview: () => this.overview(),
+      agents: () => this.agents.map((agent) => this.agentRow(agent)),
+      agent: (a) => this.agentPage(this.#agent(a.agent)),
+      approvals: () => this.approvals(),
+      activity: (a) => this.activity(a.filter, a.cursor, a.limit),
+      evidence: (a) => this.evidence(a.payment),
+      books: () => this.books(),
+      verify: (): Verified => ({ events: this.#events, head: hex(`head${this.#events}`, 64), whole: true, faults: [] }),
+      export_csv: (a) => ({ ...this.exportCsv(a.filter), path: a.path }),
+      hosts: () => [...this.hosts],
+      create_vault: (a) => this.#createVault(a.passphrase),
+      unlock: (a) => this.#unlock(a.passphrase),
+      recover: (a) => this.#recover(a.words, a.newPassphrase),
+      lock: () => this.#lock(),
+      add_agent: (a) => this.addAgent(a.name, a.grade, a.budget),
+      set_budget: (a) => this.#setBudget(a.agent, a.budget),
+      set_grade: (a) => this.#setGrade(a.agent, a.grade),
+      rotate_token: (a) => this.#credential(this.#agent(a.agent), 'again'),
+      revoke_agent: (a) => this.#revoke(a.agent),
+      refill: (a) => this.#refill(a.agent, a.amount),
+      approve: (a) => this.answer(a.approval, true, null),
+      refuse: (a) => this.answer(a.approval, false, a.reason),
+      freeze: () => this.#freeze(true),
+      thaw: () => this.#freeze(false),
+      allow_host: (a) => this.#host(a.host, true),
+      remove_host: (a) => this.#host(a.host, false),
+    };
+    return table[name](args);
+  }
+
+  status(): DeskStatus {
+    const left = Math.max(0, LOCK_S - Math.floor((Date.now() - this.#openedAt) / 1000));
+    return {
+      stage: this.stage,
+      practice: true,
+      frozen: this.frozen,
+      keychain: 'ready',
+      keychain_note: null,
+      network: {
+        name: 'Practice', id: 'eip155:31337', asset: ASSET, contract: CONTRACT, reachable: !this.chainSilent,
+        block: this.block, treasury: this.stage === 'new' ? null : TREASURY,
+      },
+      http_url: 'http://127.0.0.1:4020',
+      mcp_url: 'http://127.0.0.1:4020/mcp',
+      shop_url: 'http://127.0.0.1:4030',
+      waiting: this.approvals().length,
+      agents: this.agents.filter((agent) => !agent.revoked).length,
+      locks_in_s: this.stage === 'open' ? left : null,
+      data_dir: '/home/owner/.local/share/imprest',
+      version: '0.1.0',
+      seq: this.seq,
+    };
+  }
+
+  overview(): Overview {
+    const now = Date.now();
+    const today = startOf('day', now);
+    const sum = (states: string[], since: number): bigint =>
+      this.payments.filter((p) => states.includes(p.row.state) && Date.parse(p.row.at) >= since).reduce((all, p) => all + p.amount, 0n);
+    const local = new Date(now);
+    const two = (n: number): string => String(n).padStart(2, '0');
+    return {
+      asset: ASSET,
+      date: `${local.getFullYear()}-${two(local.getMonth() + 1)}-${two(local.getDate())}`,
+      spent_today: decimal(sum(['settled'], today)),
+      in_flight: decimal(sum(['held', 'delivered', 'unknown'], 0)),
+      at_worst_today: decimal(this.agents.filter((agent) => !agent.revoked).reduce((all, agent) => all + this.#atWorst(agent), 0n)),
+      approvals: this.approvals(),
+      live: this.rows().slice(0, 20),
+      pace: this.agents.filter((agent) => !agent.revoked).flatMap((agent) => this.#pace(agent) ?? []),
+    };
+  }
+
+  approvals(): ApprovalCard[] {
+    for (const payment of this.payments) {
+      if (payment.approval && Date.parse(payment.approval.expires_at) <= Date.now()) this.#refuse(payment, 'no_answer', 'The owner did not answer in time.');
+    }
+    return this.payments.flatMap((payment) => payment.approval ?? []).sort((a, b) => a.asked_at.localeCompare(b.asked_at));
+  }
+
+  rows(): ActivityRow[] {
+    return this.payments.map((payment) => payment.row).sort((a, b) => b.at.localeCompare(a.at) || b.payment_id.localeCompare(a.payment_id));
+  }
+
+  activity(filter: ActivityFilter, cursor: string | null, limit: number): ActivityPage {
+    if (limit < 1 || limit > 200) fail('bad_input', 'a page has 1 to 200 rows');
+    const matching = this.rows().filter((row) => this.#matches(row, filter));
+    const start = cursor === null ? 0 : matching.findIndex((row) => row.payment_id === cursor) + 1;
+    const rows = matching.slice(start, start + limit);
+    const more = start + limit < matching.length;
+    return { rows, next_cursor: more ? (rows.at(-1)?.payment_id ?? null) : null, total: matching.length };
+  }
+
+  evidence(id: string): Evidence {
+    const payment = this.payments.find((known) => known.row.payment_id === id) ?? fail('not_found', `there is no payment ${id}`);
+    return { row: payment.row, ...payment.evidence };
+  }
+
+  books(): Books {
+    if (this.chainSilent) fail('chain_unreachable', 'the chain does not answer');
+    const floats = this.agents.map((agent) => {
+      const ledger = decimal(agent.chain);
+      return { agent: agent.name, address: agent.address, ledger, chain: ledger, equal: true };
+    });
+    return { asset: ASSET, floats, equal: true, block: this.block, in_flight: this.overview().in_flight };
+  }
+
+  exportCsv(filter: ActivityFilter): Exported {
+    const rows = this.rows().filter((row) => this.#matches(row, filter)).length;
+    return { path: '/home/owner/Documents/imprest-activity.csv', rows, sha256: hex(`csv${rows}`, 64) };
+  }
+
+  addAgent(name: string, grade: string, budget: BudgetForm): NewCredential {
+    this.#open();
+    if (this.agents.some((agent) => agent.name.toLowerCase() === name.toLowerCase())) fail('name_taken', `there is already an agent named ${name}`);
+    this.#check(budget);
+    const agent: Agent = {
+      id: `agt_${this.agents.length + 1}`, name, grade, budget, revoked: false,
+      address: `0x${hex(`address ${name}`, 40)}`, chain: units('25'), lastSeen: null,
+    };
+    this.agents.push(agent);
+    this.treasury -= agent.chain;
+    this.#event();
+    this.changed('agents', 'overview', 'status');
+    return this.#credential(agent, 'first');
+  }
+
+  agentRow(agent: Agent): AgentRow {
+    return {
+      id: agent.id, name: agent.name, grade: agent.grade, grade_in_force: agent.grade, revoked: agent.revoked,
+      address: agent.address, float: decimal(agent.chain), asset: ASSET, pace: this.#pace(agent),
+      last_seen: agent.lastSeen === null ? null : new Date(agent.lastSeen).toISOString(), sentence: sentence(agent.budget),
+    };
+  }
+
+  agentPage(agent: Agent): AgentPage {
+    const key = agent.name.toLowerCase().replaceAll(' ', '-');
+    const limits = WINDOWS.flatMap((window) => {
+      const limit = agent.budget[LIMITS[window]];
+      return limit === null ? [] : [{ window, limit }];
+    });
+    return {
+      row: this.agentRow(agent),
+      budget: agent.budget,
+      windows: limits.map(({ window, limit }) => {
+        const used = this.#used(agent, window);
+        const left = units(limit) - used.settled - used.open;
+        return {
+          window, limit, spent: decimal(used.settled), in_flight: decimal(used.open), left: decimal(left > 0n ? left : 0n),
+          resets_at: window === 'lifetime' ? null : new Date(endOf(window, Date.now())).toISOString(),
+        };
+      }),
+      worst_case: `At worst, ${limits.map(({ window, limit }) => `${shown(limit)} ${ASSET} ${{ day: 'today', week: 'this week', month: 'this month', lifetime: 'in all' }[window]}`).join(' and ')} can be lost, whatever ${agent.name} is told.`,
+      grade_reason: `Danger is calm, so ${agent.grade} is in force.`,
+      float_on_chain: this.chainSilent ? null : decimal(agent.chain),
+      mcp_snippet: JSON.stringify({ mcpServers: { imprest: { command: 'imprest', args: ['mcp', '--agent', key] } } }),
+      http_snippet: JSON.stringify({ mcpServers: { imprest: { type: 'http', url: 'http://127.0.0.1:4020/mcp', headers: { Authorization: 'Bearer <token>' } } } }),
+      token_in_keychain: true,
+      activity: this.rows().filter((row) => row.agent_id === agent.id).slice(0, 10),
+    };
+  }
+
+  /** An agent asks; answers the row it became. */
+  ask(ask: Ask): ActivityRow {
+    const agent = this.#agent(ask.agent);
+    const at = ask.at ?? Date.now();
+    const amount = units(ask.amount);
+    const payee = ask.payee ?? 'Corner shop';
+    const findings = decide({
+      amount, grade: agent.grade, frozen: this.frozen, revoked: agent.revoked, budget: agent.budget, float: agent.chain,
+      used: Object.fromEntries(WINDOWS.map((w) => { const u = this.#used(agent, w, at); return [w, u.settled + u.open]; })) as Record<Window, bigint>,
+      knownPayee: payee === 'Corner shop' || this.payments.some((p) => p.row.payee === payee && p.row.agent_id === agent.id && p.row.state === 'settled'),
+    });
+    const payment = this.#record(agent, ask, amount, payee, at, findings);
+    agent.lastSeen = Math.max(at, agent.lastSeen ?? 0);
+    this.payments.push(payment);
+    const worst = findings[0]?.effect;
+    if (worst === 'deny') {
+      this.#turn(payment, 'refused', `Refused: ${findings[0]?.message.replace(/\.$/, '') ?? ''}`, 'refused');
+    } else if (worst === 'ask') {
+      payment.approval = this.#card(agent, ask, payment, findings, at);
+      this.#turn(payment, 'waiting', 'Waiting for you', 'asked');
+    } else {
+      this.#pay(payment);
+    }
+    return payment.row;
+  }
+
+  /** The owner's answer. */
+  answer(approval: string, yes: boolean, reason: string | null): ActivityRow {
+    const payment = this.payments.find((known) => known.approval?.id === approval) ?? fail('conflict', 'this question has been answered already');
+    if (!yes) {
+      this.#refuse(payment, 'owner_refused', reason === null ? 'The owner said no.' : `The owner said no: ${reason}.`);
+      return payment.row;
+    }
+    this.#open();
+    payment.approval = null;
+    payment.evidence.answered_by = 'owner at the desk';
+    if (this.frozen) {
+      this.#refuse(payment, 'frozen', 'The owner has frozen all payments.');
+      return payment.row;
+    }
+    payment.evidence.findings = payment.evidence.findings.map((f) => (f.effect === 'ask' ? { ...f, effect: 'approved' } : f));
+    this.#pay(payment);
+    return payment.row;
+  }
+
+  /** Brings a payment to its end at once, for history. */
+  settle(id: string, at: number): void {
+    const payment = this.payments.find((known) => known.row.payment_id === id);
+    if (payment?.row.state === 'delivered') this.#settled(payment, at);
+  }
+
+  #pay(payment: Payment): void {
+    const asked = Date.parse(payment.row.at);
+    payment.evidence.nonce = `0x${hex(`nonce${payment.row.payment_id}`, 64)}`;
+    payment.evidence.valid_after = new Date(asked).toISOString();
+    payment.evidence.valid_before = new Date(asked + 120_000).toISOString();
+    this.#note(payment, 'held', asked);
+    payment.evidence.response_status = 200;
+    payment.evidence.response_sha256 = hex(`body${payment.row.payment_id}`, 64);
+    const until = new Date(asked + 120_000).toTimeString().slice(0, 8);
+    this.#turn(payment, 'delivered', `In flight, can be taken until ${until}`, 'delivered');
+    if (Date.now() - asked < 60_000) setTimeout(() => { if (payment.row.state === 'delivered') this.#settled(payment, Date.now()); }, SETTLE_MS);
+  }
+
+  #settled(payment: Payment, at: number): void {
+    const agent = this.#agent(payment.row.agent_id);
+    agent.chain -= payment.amount;
+    this.block += 3;
+    payment.evidence.transaction = `0x${hex(`tx${payment.row.payment_id}`, 64)}`;
+    payment.evidence.block = this.block;
+    this.#turn(payment, 'settled', `Settled, block ${this.block}`, 'settled', at);
+  }
+
+  #refuse(payment: Payment, code: string, message: string): void {
+    payment.approval = null;
+    payment.evidence.verdict = 'deny';
+    payment.evidence.findings = [{ code, effect: 'deny', message }, ...payment.evidence.findings];
+    this.#turn(payment, 'refused', `Refused: ${message.charAt(0).toLowerCase()}${message.slice(1).replace(/\.$/, '')}`, 'refused');
+  }
+
+  #turn(payment: Payment, state: string, outcome: string, kind: string, at = Date.parse(payment.row.at)): void {
+    payment.row = { ...payment.row, state, outcome };
+    this.#note(payment, kind, at);
+    this.changed('activity', 'overview', 'agents', 'status');
+  }
+
+  #note(payment: Payment, kind: string, at: number): void {
+    const event: EventView = { seq: this.#event(), at: new Date(at).toISOString(), kind: `payment ${kind}`, hash: hex(`event${this.#events}`, 64) };
+    payment.evidence.events = [...payment.evidence.events, event];
+  }
+
+  #event(): number {
+    this.#events += 1;
+    return this.#events;
+  }
+
+  #record(agent: Agent, ask: Ask, amount: bigint, payee: string, at: number, findings: Finding[]): Payment {
+    const id = `pay_${String(this.payments.length + 1).padStart(5, '0')}`;
+    const host = payee === 'Corner shop' ? 'http://127.0.0.1:4030' : `https://${payee}`;
+    const url = `${host}/${ask.what.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`;
+    const worst = findings[0]?.effect;
+    const payTo = payee === 'Corner shop' ? SHOP_ADDRESS : `0x${hex(payee, 40)}`;
+    return {
+      amount,
+      approval: null,
+      row: {
+        payment_id: id, at: new Date(at).toISOString(), agent: agent.name, agent_id: agent.id, what: ask.what, payee,
+        amount: decimal(amount), asset: ASSET, state: 'held', outcome: '',
+      },
+      evidence: {
+        url, method: 'GET', from: agent.address, pay_to: payTo, network: 'eip155:31337', contract: CONTRACT,
+        purpose: ask.purpose ?? null, verdict: worst === 'deny' ? 'deny' : worst === 'ask' ? 'ask' : 'allow', answered_by: null,
+        grade: agent.grade, findings,
+        offer: JSON.stringify({ scheme: 'exact', network: 'eip155:31337', amount: String(amount), asset: CONTRACT, payTo, maxTimeoutSeconds: 120, description: ask.what }),
+        nonce: null, valid_after: null, valid_before: null, transaction: null, block: null, response_sha256: null, response_status: null, events: [],
+      },
+    };
+  }
+
+  #card(agent: Agent, ask: Ask, payment: Payment, findings: Finding[], at: number): ApprovalCard {
+    const shortest = WINDOWS.find((window) => agent.budget[LIMITS[window]] !== null) ?? 'day';
+    const limit = agent.budget[LIMITS[shortest]];
+    const used = this.#used(agent, shortest);
+    const said = { day: 'today', week: 'this week', month: 'this month', lifetime: 'in all' }[shortest];
+    return {
+      id: `apv_${payment.row.payment_id.slice(4)}`, payment_id: payment.row.payment_id, agent: agent.name, agent_id: agent.id,
+      what: ask.what, amount: payment.row.amount, asset: ASSET, origin: payment.row.payee, pay_to: payment.evidence.pay_to, url: payment.evidence.url,
+      reasons: findings.filter((finding) => finding.effect === 'ask').map((finding) => finding.message),
+      left_after: limit === null ? null : `${shown(decimal(units(limit) - used.settled - used.open - payment.amount))} of ${shown(limit)} left ${said}`,
+      changes: ask.changes ?? [], purpose: ask.purpose ?? null, task: ask.task ?? null,
+      asked_at: new Date(at).toISOString(), expires_at: new Date(at + QUESTION_MS).toISOString(),
+    };
+  }
+
+  #used(agent: Agent, window: Window, now = Date.now()): { settled: bigint; open: bigint } {
+    const since = startOf(window, now);
+    const mine = this.payments.filter((p) => p.row.agent_id === agent.id && Date.parse(p.row.at) >= since);
+    const sum = (states: string[]): bigint => mine.filter((p) => states.includes(p.row.state)).reduce((all, p) => all + p.amount, 0n);
+    return { settled: sum(['settled']), open: sum(['held', 'delivered', 'unknown']) };
+  }
+
+  #atWorst(agent: Agent): bigint {
+    let least = agent.chain;
+    for (const window of WINDOWS) {
+      const limit = agent.budget[LIMITS[window]];
+      if (limit === null) continue;
+      const used = this.#used(agent, window);
+      // What is in flight can still be lost, what is settled is spent already.
+      const left = units(limit) - used.settled;
+      least = left < least ? left : least;
+    }
+    return least > 0n ? least : 0n;
+  }
+
+  #pace(agent: Agent): Pace | null {
+    const window = (['month', 'week', 'day', 'lifetime'] as const).find((w) => agent.budget[LIMITS[w]] !== null);
+    const limit = window === undefined ? null : agent.budget[LIMITS[window]];
+    if (window === undefined || limit === null) return null;
+    const used = this.#used(agent, window);
+    const share = (part: bigint): number => (units(limit) === 0n ? 0 : Number((part * 1000n) / units(limit)));
+    const elapsed = elapsedPermille(window, Date.now());
+    const due = (units(limit) * BigInt(elapsed)) / 1000n;
+    const ahead = used.settled - due;
+    const rule = agent.grade === 'L2' ? 'asks every time' : agent.budget.per_payment === null ? 'no limit per payment' : `asks above ${shown(agent.budget.per_payment)}`;
+    return {
+      agent_id: agent.id, agent: agent.name, window, spent: decimal(used.settled), in_flight: decimal(used.open), limit,
+      spent_permille: share(used.settled), in_flight_permille: share(used.open), elapsed_permille: elapsed,
+      note: ahead > 0n ? `Ahead of pace by ${shown(decimal(ahead))}. ${agent.grade}, ${rule}.` : `Under pace. ${agent.grade}, ${rule}.`,
+    };
+  }
+
+  #matches(row: ActivityRow, filter: ActivityFilter): boolean {
+    const text = filter.text?.toLowerCase();
+    const payment = this.payments.find((known) => known.row.payment_id === row.payment_id);
+    const words = [row.payee, row.what, payment?.evidence.pay_to, payment?.evidence.purpose, payment?.evidence.url].join(' ').toLowerCase();
+    return (
+      (filter.agent_id === null || row.agent_id === filter.agent_id) &&
+      (filter.state === null || row.state === filter.state) &&
+      (filter.from === null || Date.parse(row.at) >= Date.parse(filter.from)) &&
+      (filter.until === null || Date.parse(row.at) < Date.parse(filter.until)) &&
+      (text === undefined || words.includes(text))
+    );
+  }
+
+  #agent(idOrName: string): Agent {
+    return this.agents.find((agent) => agent.id === idOrName || agent.name === idOrName) ?? fail('not_found', `there is no agent ${idOrName}`);
+  }
+
+  #credential(agent: Agent, turn: string): NewCredential {
+    this.#open();
+    return { agent: this.agentRow(agent), token: `imp_${hex(`${agent.id}${turn}${this.seq}`, 43)}`, token_in_keychain: true, note: null };
+  }
+
+  #check(budget: BudgetForm): void {
+    for (const limit of [budget.per_payment, ...WINDOWS.map((window) => budget[LIMITS[window]])]) {
+      if (limit !== null && toUnits(limit, PLACES) === null) fail('bad_input', `“${limit}” is no amount of ${ASSET} with at most ${PLACES} decimals`);
+    }
+    if (WINDOWS.every((window) => budget[LIMITS[window]] === null)) fail('bad_input', 'set at least one limit over time: per day, week, month or lifetime');
+  }
+
+  #open(): void {
+    if (this.stage !== 'open') fail('locked', 'the vault is locked');
+  }
+
+  #createVault(passphrase: string): { words: string[] } {
+    if (this.stage !== 'new') fail('vault_exists', 'this desk has a vault already');
+    if (Array.from(passphrase).length < 10) fail('bad_input', 'a passphrase has at least 10 characters');
+    this.openWith(passphrase);
+    return { words: WORDS.split(' ') };
+  }
+
+  /** Makes the vault and opens it. */
+  openWith(passphrase: string): void {
+    this.passphrase = passphrase;
+    this.stage = 'open';
+    this.#openedAt = Date.now();
+    this.#event();
+    this.changed('status');
+  }
+
+  #unlock(passphrase: string): DeskStatus {
+    if (this.stage === 'new') fail('no_vault', 'there is no vault');
+    if (passphrase !== this.passphrase) fail('wrong_passphrase', 'that is not the passphrase');
+    this.openWith(passphrase);
+    return this.status();
+  }
+
+  #recover(words: string, passphrase: string): DeskStatus {
+    if (words !== WORDS) fail('bad_input', 'these are not the recovery words of this vault');
+    this.openWith(passphrase);
+    return this.status();
+  }
+
+  #lock(): DeskStatus {
+    this.stage = 'locked';
+    this.changed('status');
+    return this.status();
+  }
+
+  #setBudget(name: string, budget: BudgetForm): AgentPage {
+    this.#open();
+    this.#check(budget);
+    const agent = this.#agent(name);
+    agent.budget = budget;
+    this.#event();
+    this.changed('agents', 'overview');
+    return this.agentPage(agent);
+  }
+
+  #setGrade(name: string, grade: string): AgentPage {
+    this.#open();
+    const agent = this.#agent(name);
+    agent.grade = grade;
+    this.#event();
+    this.changed('agents', 'overview');
+    return this.agentPage(agent);
+  }
+
+  #revoke(name: string): AgentRow {
+    const agent = this.#agent(name);
+    agent.revoked = true;
+    this.#event();
+    this.changed('agents', 'overview', 'status');
+    return this.agentRow(agent);
+  }
+
+  async #refill(name: string, text: string): Promise<AgentPage> {
+    this.#open();
+    if (this.chainSilent) fail('chain_unreachable', 'the chain does not answer');
+    const amount = toUnits(text, PLACES) ?? fail('bad_input', `“${text}” is no amount of ${ASSET}`);
+    if (amount > this.treasury) fail('bad_input', `the treasury holds ${shown(decimal(this.treasury))}, less than ${shown(text)}`);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS / 3));
+    const agent = this.#agent(name);
+    agent.chain += amount;
+    this.treasury -= amount;
+    this.block += 1;
+    this.#event();
+    this.changed('agents', 'overview');
+    return this.agentPage(agent);
+  }
+
+  #freeze(frozen: boolean): DeskStatus {
+    if (!frozen) this.#open();
+    this.frozen = frozen;
+    this.#event();
+    this.changed('status', 'overview');
+    return this.status();
+  }
+
+  #host(host: string, allow: boolean): string[] {
+    if (allow) {
+      if (!/^[\w.[\]:-]+:\d{1,5}$/.test(host)) fail('bad_input', `“${host}” is no host and port`);
+      this.hosts = [...new Set([...this.hosts, host])];
+    } else {
+      this.hosts = this.hosts.filter((known) => known !== host);
+    }
+    this.changed('status');
+    return [...this.hosts];
+  }
+}
