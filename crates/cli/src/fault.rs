@@ -1,6 +1,6 @@
 //! What can go wrong at the command line: what happened, what to do, and the exit code.
 
-use imprest_desk::Problem;
+use imprest_desk::view::Problem;
 use imprest_gateway::{DoorError, Failure, FailureCode};
 use serde_json::{Value, json};
 use std::io;

@@ -142,24 +142,17 @@ fn help_says_what_every_command_does() {
     }
     insta::assert_snapshot!("help", page);
     assert!(!home.data().exists(), "help makes no folder");
-}
-
-/// Every command that `--help` lists is in the page above.
-#[test]
-fn no_command_is_forgotten_in_the_help_page() {
-    let page = include_str!("snapshots/console__help.snap");
-    let listed = page
-        .split("$ imprest --help\n")
-        .nth(1)
-        .and_then(|rest| rest.split("Commands:\n").nth(1))
-        .and_then(|rest| rest.split("\n\n").next())
-        .expect("the list of commands");
-    let names = listed.lines().filter_map(|line| line.strip_prefix("  "));
-    let names: Vec<&str> =
-        names.filter_map(|line| line.split(' ').next()).filter(|n| !n.is_empty()).collect();
+    let listed = page.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let names: Vec<&str> = listed
+        .expect("the list of commands")
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| !name.is_empty())
+        .collect();
     assert!(names.len() > 20, "{names:?}");
     for name in names {
-        assert!(page.contains(&format!("$ imprest {name} --help")), "{name} is not in the page");
+        assert!(commands.contains(&name), "{name} is not in the page");
     }
 }
 

@@ -29,3 +29,4 @@ pub use imprest_gateway::{Token, wire};
 pub use imprest_vault::{KdfCost, SecretText, harden_process};
 pub use place::{agent_token, data_dir};
 pub use problem::ErrorCode;
+pub use view::Problem;
