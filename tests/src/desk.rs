@@ -1,19 +1,24 @@
 //! The real desk, started from its built program, and its command line.
 
+#[cfg(target_os = "linux")]
+use crate::SmallDisk;
 use crate::{Obstacle, Started, Terms, built_program};
 use serde_json::Value;
+use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long a desk may take to get ready: a chain is started and a contract deployed.
+/// How long a desk may take to get ready (a chain is started and a contract deployed), and a
+/// command to end.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The passphrase of every desk in the journeys. It guards practice money only.
-const PASSPHRASE: &str = "correct horse battery staple, practice only";
+pub const PASSPHRASE: &str = "correct horse battery staple, practice only";
 
 /// A desk in a data folder of its own, running or not.
 ///
@@ -23,6 +28,8 @@ const PASSPHRASE: &str = "correct horse battery staple, practice only";
 pub struct Desk {
     data: PathBuf,
     home: TempDir,
+    /// What its programs are started with, to be on a disk that others do not see.
+    through: Vec<OsString>,
     running: Option<(Started, Ready)>,
 }
 
@@ -46,16 +53,18 @@ pub struct PracticeAddresses {
     pub shop: String,
     /// The USDC contract.
     pub usdc: String,
+    /// The chain's EIP-155 id.
+    pub chain_id: u64,
 }
 
 impl PracticeAddresses {
     /// What the official seller has to know to be paid on the practice network.
     ///
     /// The contract is the genuine one, initialised as on Base, hence the EIP-712 domain.
-    pub fn terms(&self, chain_id: u64) -> Terms {
+    pub fn terms(&self) -> Terms {
         Terms {
             rpc_url: self.rpc.clone(),
-            chain_id,
+            chain_id: self.chain_id,
             usdc: self.usdc.clone(),
             usdc_name: "USD Coin".to_owned(),
             usdc_version: "2".to_owned(),
@@ -88,6 +97,57 @@ impl Answer {
             _ => Err(Obstacle::new(format!("This was to be done with one document: {self:?}"))),
         }
     }
+
+    /// Runs a command with one line on its standard input, and waits for its end.
+    ///
+    /// # Errors
+    /// When it cannot be run or has not ended after [`PATIENCE`]; it is killed then.
+    pub fn of(mut command: Command, input: &str) -> Result<Answer, Obstacle> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|e| Obstacle::io("starting imprest", &e))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that does not want the line may have closed the pipe; its answer tells.
+            let _ = writeln!(stdin, "{input}");
+        }
+        let (stdout, stderr) = (child.stdout.take().map(whole), child.stderr.take().map(whole));
+        let until = Instant::now() + PATIENCE;
+        let status = loop {
+            match child.try_wait().map_err(|e| Obstacle::io("running imprest", &e))? {
+                Some(status) => break status,
+                None if Instant::now() < until => thread::sleep(Duration::from_millis(5)),
+                None => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(Obstacle::new(format!("This does not end: {command:?}")));
+                }
+            }
+        };
+        let text = |reading: Option<thread::JoinHandle<Vec<u8>>>| {
+            let bytes = reading.and_then(|reading| reading.join().ok()).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let (stdout, stderr) = (text(stdout), text(stderr));
+        let documents: Result<Vec<Value>, _> =
+            serde_json::Deserializer::from_str(&stdout).into_iter().collect();
+        Ok(Answer {
+            // A signal has no code, and is no answer that the interface knows.
+            code: status.code().unwrap_or(-1),
+            // Output that is not JSON through and through counts as no document at all.
+            documents: documents.unwrap_or_default(),
+            stdout,
+            stderr,
+        })
+    }
+}
+
+/// Reads a pipe to its end in a thread of its own, so that the program never blocks on a full one.
+fn whole(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before a failure is still the answer.
+        let _ = pipe.read_to_end(&mut bytes);
+        bytes
+    })
 }
 
 impl Desk {
@@ -119,7 +179,16 @@ impl Desk {
     pub fn at(data: &Path) -> Result<Desk, Obstacle> {
         fs::create_dir_all(data).map_err(|e| Obstacle::io("making the data folder", &e))?;
         let home = TempDir::new().map_err(|e| Obstacle::io("making a home folder", &e))?;
-        Ok(Desk { data: data.to_path_buf(), home, running: None })
+        Ok(Desk { data: data.to_path_buf(), home, through: Vec::new(), running: None })
+    }
+
+    /// The desk that has a small disk for itself, not running.
+    ///
+    /// # Errors
+    /// When its home folder cannot be made.
+    #[cfg(target_os = "linux")]
+    pub fn on(disk: &SmallDisk) -> Result<Desk, Obstacle> {
+        Ok(Desk { through: disk.through(), ..Desk::at(disk.path())? })
     }
 
     /// Starts the desk, or starts it again after [`Desk::kill`].
@@ -135,6 +204,9 @@ impl Desk {
             rpc: process.ready_text("/practice/rpc")?,
             shop: process.ready_text("/practice/shop")?,
             usdc: process.ready_text("/practice/usdc")?,
+            chain_id: process.ready()["practice"]["chain_id"]
+                .as_u64()
+                .ok_or_else(|| Obstacle::new("The desk did not tell its chain's id."))?,
         };
         let ready = Ready {
             url: process.ready_text("/url")?,
@@ -159,6 +231,17 @@ impl Desk {
         if let Some((mut process, _)) = self.running.take() {
             process.kill();
         }
+    }
+
+    /// Closes the desk in order.
+    ///
+    /// # Errors
+    /// When it does not end.
+    #[cfg(unix)]
+    pub fn stop(&mut self) -> Result<(), Obstacle> {
+        let running = self.running.take();
+        let (mut process, _) = running.ok_or_else(|| Obstacle::new("No desk is running."))?;
+        process.terminate(PATIENCE)
     }
 
     /// The home folder that the desk's programs are given; empty at first.
@@ -191,7 +274,17 @@ impl Desk {
     pub fn owner_with(&self, passphrase: &str, arguments: &[&str]) -> Result<Answer, Obstacle> {
         let mut command = self.command()?;
         command.args(arguments).args(["--json", "--passphrase-stdin", "--data"]).arg(&self.data);
-        answer(command, passphrase)
+        Answer::of(command, passphrase)
+    }
+
+    /// Makes an agent and answers its token; `options` such as `["--per-day", "5"]`.
+    ///
+    /// # Errors
+    /// When it is not made.
+    pub fn add_agent(&self, name: &str, options: &[&str]) -> Result<String, Obstacle> {
+        let made = self.owner(&[&["agent", "add", name], options].concat())?;
+        let token = made.done()?["token"].as_str().map(String::from);
+        token.ok_or_else(|| Obstacle::new(format!("There is no token in {made:?}")))
     }
 
     /// Runs a command that needs no passphrase, such as `["activity"]`.
@@ -201,7 +294,7 @@ impl Desk {
     pub fn read(&self, arguments: &[&str]) -> Result<Answer, Obstacle> {
         let mut command = self.command()?;
         command.args(arguments).args(["--json", "--data"]).arg(&self.data);
-        answer(command, "")
+        Answer::of(command, "")
     }
 
     /// Runs an agent's command under its token, such as `["fetch", URL]`.
@@ -212,7 +305,7 @@ impl Desk {
         let mut command = self.command()?;
         command.env("IMPREST_TOKEN", token);
         command.args(arguments).args(["--json", "--data"]).arg(&self.data);
-        answer(command, "")
+        Answer::of(command, "")
     }
 
     /// The built `imprest`, away from the person's own home folder, data folder and keychain.
@@ -220,7 +313,15 @@ impl Desk {
     /// # Errors
     /// When it has not been built.
     pub fn command(&self) -> Result<Command, Obstacle> {
-        let mut command = Command::new(built_program("imprest")?);
+        let program = built_program("imprest")?;
+        let mut command = match self.through.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
         for variable in ["HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "XDG_RUNTIME_DIR"] {
             command.env(variable, self.home.path());
         }
@@ -245,26 +346,4 @@ impl Drop for Desk {
         // At once, because a desk goes on without its standard input.
         self.kill();
     }
-}
-
-fn answer(mut command: Command, input: &str) -> Result<Answer, Obstacle> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|e| Obstacle::io("starting imprest", &e))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that does not want the line may have closed the pipe; its answer tells.
-        let _ = writeln!(stdin, "{input}");
-    }
-    let output = child.wait_with_output().map_err(|e| Obstacle::io("running imprest", &e))?;
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    let documents: Result<Vec<Value>, _> =
-        serde_json::Deserializer::from_str(&stdout).into_iter().collect();
-    Ok(Answer {
-        // A signal has no code, and is no answer that the interface knows.
-        code: output.status.code().unwrap_or(-1),
-        // Output that is not JSON through and through counts as no document at all.
-        documents: documents.unwrap_or_default(),
-        stdout,
-        stderr,
-    })
 }

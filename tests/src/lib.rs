@@ -4,12 +4,20 @@
 //! chain and the official seller, each as a process of its own, and every process ends with the
 //! value that owns it.
 
+mod chain;
 mod desk;
+mod door;
 mod merchant;
+#[cfg(target_os = "linux")]
+mod small_disk;
 mod started;
 
-pub use desk::{Answer, Desk, PracticeAddresses, Ready};
+pub use chain::token_balance;
+pub use desk::{Answer, Desk, PASSPHRASE, PracticeAddresses, Ready};
+pub use door::HttpDoor;
 pub use merchant::{Merchant, OwnChain, Purchase, Settlement, Terms, buy};
+#[cfg(target_os = "linux")]
+pub use small_disk::SmallDisk;
 pub use started::Started;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +28,8 @@ use std::{env, io};
 pub struct Obstacle(String);
 
 impl Obstacle {
-    pub(crate) fn new(what: impl Into<String>) -> Obstacle {
+    /// An obstacle, said in a sentence.
+    pub fn new(what: impl Into<String>) -> Obstacle {
         Obstacle(what.into())
     }
 

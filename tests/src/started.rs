@@ -94,6 +94,27 @@ impl Started {
         let _ = self.child.wait();
     }
 
+    /// Asks the program to end in order, as a system that shuts down does, and waits until it has.
+    ///
+    /// # Errors
+    /// When it has not ended within `patience`.
+    #[cfg(unix)]
+    pub fn terminate(&mut self, patience: Duration) -> Result<(), Obstacle> {
+        let gone = || Obstacle::new("The program is gone already.");
+        let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(id.ok_or_else(gone)?, rustix::process::Signal::TERM)
+            .map_err(|e| Obstacle::io("asking a program to end", &e.into()))?;
+        let until = Instant::now() + patience;
+        while Instant::now() < until {
+            match self.child.try_wait() {
+                Ok(None) => thread::sleep(Duration::from_millis(5)),
+                Ok(Some(_)) => return Ok(()),
+                Err(error) => return Err(Obstacle::io("waiting for a program", &error)),
+            }
+        }
+        Err(Obstacle::new(format!("The program does not end. It said: {}", self.complaints())))
+    }
+
     /// Closes the program's standard input and waits a little for it to end by itself, so that it
     /// can take its own children along; one that does not is killed.
     pub fn end(&mut self) {

@@ -54,7 +54,7 @@ impl Door {
         if failure.code == FailureCode::Unavailable && !self.listens().await {
             return Fault::NoDeskAt { url: self.url.clone() };
         }
-        Fault::Door(failure)
+        for_a_shell(failure)
     }
 
     async fn listens(&self) -> bool {
@@ -63,6 +63,19 @@ impl Door {
         let connect = tokio::net::TcpStream::connect(addresses.as_slice());
         matches!(tokio::time::timeout(PROBE_TIMEOUT, connect).await, Ok(Ok(_)))
     }
+}
+
+/// The door words what to do for programs that speak HTTP; in a shell some of it is done otherwise.
+fn for_a_shell(failure: Failure) -> Fault {
+    let recovery = match failure.code {
+        FailureCode::Unauthorized => {
+            "Put the agent’s newest token in IMPREST_TOKEN, or ask the owner to rotate it."
+        }
+        FailureCode::BadRequest => "Correct the request; `imprest fetch --help` describes its form.",
+        FailureCode::NotFound => "`imprest payments` lists your own.",
+        _ => return Fault::Door(failure),
+    };
+    Fault::Door(Failure { recovery: recovery.to_owned(), ..failure })
 }
 
 /// The agent named wins over the variable: it was typed for this command.
@@ -128,7 +141,7 @@ pub async fn fetch(context: &Context, args: &FetchArgs) -> Result<End, Fault> {
     request.task.clone_from(&args.task);
     request.idempotency_key.clone_from(&args.key);
     request.wait_ms = args.wait;
-    request.check()?;
+    request.check().map_err(for_a_shell)?;
     let door = Door::open(context, &args.door).await?;
     match door.teller.fetch(&(), request).await {
         Ok(answer) => show_fetch(context, &answer),
@@ -142,7 +155,7 @@ pub async fn fetch(context: &Context, args: &FetchArgs) -> Result<End, Fault> {
 /// As [`fetch`].
 pub async fn quote(context: &Context, args: &QuoteArgs) -> Result<End, Fault> {
     let request = request(&args.request)?;
-    request.check()?;
+    request.check().map_err(for_a_shell)?;
     let door = Door::open(context, &args.door).await?;
     match door.teller.quote(&(), request).await {
         Ok(answer) => show_quote(context, &answer),
@@ -337,7 +350,8 @@ fn summary(answer: &FetchAnswer) -> Vec<String> {
     if end_of(answer.status) != End::Done {
         lines.extend(answer.verdict.iter().flat_map(reasons));
     }
-    lines.extend(answer.note.clone());
+    // The first line of a question says already what its note says.
+    lines.extend(answer.note.clone().filter(|_| answer.status != FetchStatus::Pending));
     lines
 }
 

@@ -13,10 +13,8 @@ const STYLES: Styles = Styles::styled()
     .usage(AnsiColor::White.on_default().bold())
     .literal(AnsiColor::Green.on_default());
 
-/// The petty-cash desk for one person's AI agents.
-///
-/// The desk keeps the keys, gives each agent a small float with limits, pays for what agents buy,
-/// asks its owner when it should, and accounts for every unit afterwards.
+/// The petty-cash desk for one person's AI agents: it keeps the keys, gives each agent a small float
+/// with limits, pays for what agents buy, asks its owner when it should, and accounts for every unit
 #[derive(Debug, Parser)]
 #[command(
     name = "imprest",
@@ -390,14 +388,13 @@ pub struct SetArgs {
     /// The agent's name
     #[arg(value_name = "NAME", value_parser = agent)]
     pub name: String,
-    /// What is to be changed; at least one thing.
+    /// What is to be changed.
     #[command(flatten)]
     pub changes: Changes,
 }
 
 /// What `imprest agent set` can change.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct Changes {
     /// What it may do unasked, L0 to L4
     #[arg(long, value_name = "GRADE", value_parser = grade)]

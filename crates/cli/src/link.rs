@@ -4,6 +4,7 @@ use crate::fault::Fault;
 use crate::passphrase::Source;
 use crate::screen::Screen;
 use imprest_desk::owner::{self, Kind, OwnerError, Running};
+use imprest_desk::view::Problem;
 use imprest_desk::{Desk, DeskOptions, KeychainChoice, SecretText};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -79,7 +80,7 @@ impl Context {
             return match owner::call(&self.folder, command, args.clone(), passphrase.as_ref()).await
             {
                 Ok(answer) => Ok(answer),
-                Err(OwnerError::Refused(problem)) => Err(problem.into()),
+                Err(OwnerError::Refused(problem)) => Err(for_a_shell(problem)),
                 Err(OwnerError::NotRunning) => Err(self.no_desk()),
             };
         }
@@ -89,7 +90,10 @@ impl Context {
         let desk = self.books().await?;
         let answer = on_books(&desk, raises.then_some(self.passphrase), command, args).await;
         desk.close().await;
-        answer
+        answer.map_err(|fault| match fault {
+            Fault::Desk(problem) => for_a_shell(problem),
+            other => other,
+        })
     }
 
     /// As [`Context::ask`], with the answer in its shape, and as it came for `--json`.
@@ -109,6 +113,15 @@ impl Context {
     pub fn no_desk(&self) -> Fault {
         Fault::NoDesk { folder: self.folder.clone() }
     }
+}
+
+/// What is not there cannot be tried again; in a shell there are commands that say what is.
+fn for_a_shell(problem: Problem) -> Fault {
+    let recovery = "`imprest agent list`, `imprest activity` and `imprest approvals` say what there is.";
+    Fault::Desk(match problem.code.as_str() {
+        "not_found" => Problem { recovery: recovery.to_owned(), ..problem },
+        _ => problem,
+    })
 }
 
 /// The answer in its shape.

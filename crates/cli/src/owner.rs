@@ -176,6 +176,12 @@ fn changed(before: &BudgetForm, changes: &Changes) -> Option<BudgetForm> {
 /// Budget and grade are two commands of the desk, and each may ask for the passphrase; with one
 /// line on standard input only one of them can be answered, so the line is kept for both.
 async fn set_agent(context: &Context, args: &SetArgs) -> Result<End, Fault> {
+    if args.changes == Changes::default() {
+        return Err(Fault::input(
+            "It is not said what should change.",
+            "Name a limit or a grade, such as --per-day 2.50; see `imprest agent set --help`.",
+        ));
+    }
     let name = json!({ "agent": args.name });
     if context.running().await.is_none() {
         return Err(context.no_desk());
@@ -341,8 +347,16 @@ fn show_agent(context: &Context, page: &AgentPage, answer: &Value) -> Result<End
         crate::read::activity_table(context, &page.activity)?;
     }
     screen.line("")?;
-    screen.line(&screen.palette.paint(Tone::Faint, "For the agent program’s MCP settings:"))?;
-    screen.line(&crate::screen::terminal_text(&page.mcp_snippet))?;
+    // Without a keychain the stdio bridge finds no token, and pasting its entry would fail later.
+    let (how, snippet) = match page.token_in_keychain {
+        true => ("For the agent program’s MCP settings:", &page.mcp_snippet),
+        false => (
+            "For the agent program’s MCP settings, with its token in place of the placeholder:",
+            &page.http_snippet,
+        ),
+    };
+    screen.line(&screen.palette.paint(Tone::Faint, how))?;
+    screen.line(&crate::screen::terminal_text(snippet))?;
     Ok(End::Done)
 }
 
@@ -503,30 +517,15 @@ mod tests {
         }
     }
 
-    fn none() -> Changes {
-        Changes {
-            grade: None,
-            per_payment: None,
-            per_day: None,
-            per_week: None,
-            per_month: None,
-            lifetime: None,
-            over: None,
-            new_payee: None,
-            zone: None,
-            expires: None,
-        }
-    }
-
     #[test]
     fn what_is_not_named_stays() {
-        let only_grade = Changes { grade: Some("L2".into()), ..none() };
+        let only_grade = Changes { grade: Some("L2".into()), ..Changes::default() };
         assert_eq!(changed(&budget(), &only_grade), None);
         let changes = Changes {
             per_day: Some("2".into()),
             per_payment: Some(NONE.into()),
             over: Some(crate::args::Over::Deny),
-            ..none()
+            ..Changes::default()
         };
         let expected = BudgetForm {
             per_payment: None,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
 
 /// The longest cell of a table, in characters.
-const MAX_CELL_CHARS: usize = 60;
+const MAX_CELL_CHARS: usize = 90;
 /// The longest line shown of a stranger's text, in characters.
 const MAX_LINE_CHARS: usize = 400;
 

@@ -6,7 +6,7 @@ use crate::link::{Context, unlock};
 use crate::passphrase::Source;
 use crate::screen::note;
 use imprest_desk::{Desk, DeskOptions};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use std::future::Future;
 use std::io;
 
@@ -30,7 +30,7 @@ pub async fn serve(context: &Context, args: &ServeArgs) -> Result<End, Fault> {
     };
     let ready = async {
         open_vault(context, &desk).await?;
-        context.screen.document(&ready_line(&desk))
+        context.screen.document(&Ready::of(&desk))
     };
     let outcome = tokio::select! {
         ready = ready => ready,
@@ -75,25 +75,42 @@ async fn open_vault(context: &Context, desk: &Desk) -> Result<(), Fault> {
     }
 }
 
-/// The one line that says where everything is.
-fn ready_line(desk: &Desk) -> Value {
-    let endpoints = desk.endpoints();
-    let mut line = Map::new();
-    line.insert("ready".into(), json!(true));
-    line.insert("url".into(), json!(endpoints.http_url));
-    line.insert("mcp".into(), json!(endpoints.mcp_url));
-    if let Some(practice) = endpoints.practice {
-        line.insert(
-            "practice".into(),
-            json!({
-                "rpc": practice.rpc,
-                "shop": practice.shop,
-                "usdc": practice.usdc,
-                "chain_id": practice.chain_id,
+/// The one line that says where everything is; its names are part of the interface.
+#[derive(Debug, Serialize)]
+struct Ready {
+    ready: bool,
+    url: Option<String>,
+    mcp: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    practice: Option<ReadyPractice>,
+}
+
+/// The practice network's part of it.
+#[derive(Debug, Serialize)]
+struct ReadyPractice {
+    rpc: String,
+    shop: String,
+    usdc: String,
+    chain_id: u64,
+}
+
+impl Ready {
+    fn of(desk: &Desk) -> Ready {
+        let endpoints = desk.endpoints();
+        // Origins, so that a path can simply be put behind them.
+        let origin = |url: String| url.trim_end_matches('/').to_owned();
+        Ready {
+            ready: true,
+            url: endpoints.http_url,
+            mcp: endpoints.mcp_url,
+            practice: endpoints.practice.map(|practice| ReadyPractice {
+                rpc: origin(practice.rpc),
+                shop: origin(practice.shop),
+                usdc: practice.usdc,
+                chain_id: practice.chain_id,
             }),
-        );
+        }
     }
-    Value::Object(line)
 }
 
 /// Ends when the person or the system says so: Ctrl-C, or SIGTERM.

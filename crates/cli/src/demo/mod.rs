@@ -53,7 +53,7 @@ async fn open(folder: &Path) -> Result<Desk, Fault> {
 async fn tell_all(
     screen: Screen,
     desk: &Desk,
-    csv: PathBuf,
+    csv: Option<PathBuf>,
     started: Instant,
 ) -> Result<(), Fault> {
     let mut teller = Teller::new(screen, started);
@@ -63,19 +63,15 @@ async fn tell_all(
     teller.ending()
 }
 
-/// Where the CSV goes: to the file named, or into a new folder that stays.
-fn csv_path(args: &DemoArgs) -> Result<PathBuf, Fault> {
-    match &args.out {
-        Some(path) => std::path::absolute(path).map_err(|source| Fault::File {
+/// The file named for the CSV, made absolute.
+fn csv_path(args: &DemoArgs) -> Result<Option<PathBuf>, Fault> {
+    let absolute = |path: &PathBuf| {
+        std::path::absolute(path).map_err(|source| Fault::File {
             what: format!("The path {} cannot be used", path.display()),
             source,
-        }),
-        None => {
-            let folder =
-                tempfile::Builder::new().prefix("imprest-").tempdir().map_err(no_folder)?;
-            Ok(folder.keep().join("activity.csv"))
-        }
-    }
+        })
+    };
+    args.out.as_ref().map(absolute).transpose()
 }
 
 fn no_folder(source: std::io::Error) -> Fault {

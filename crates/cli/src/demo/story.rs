@@ -72,7 +72,7 @@ pub struct Story {
     chain: Chain,
     door_url: String,
     shop: String,
-    csv: PathBuf,
+    csv: Option<PathBuf>,
 }
 
 /// The agent, from the moment it has a token.
@@ -86,11 +86,11 @@ impl Story {
     ///
     /// # Errors
     /// [`Fault::Demo`] when the desk runs without its practice network.
-    pub async fn begin(desk: Desk, csv: PathBuf) -> Result<Story, Fault> {
+    pub async fn begin(desk: Desk, csv: Option<PathBuf>) -> Result<Story, Fault> {
         Story::set(desk, csv).await.map_err(|halt| halt.at(0, "The practice desk runs"))
     }
 
-    async fn set(desk: Desk, csv: PathBuf) -> Result<Story, Halt> {
+    async fn set(desk: Desk, csv: Option<PathBuf>) -> Result<Story, Halt> {
         let endpoints = desk.endpoints();
         let missing = || Halt::differs("the desk runs without its practice network or its door");
         let practice = endpoints.practice.ok_or_else(missing)?;
@@ -108,7 +108,7 @@ impl Story {
     pub async fn tell(self, teller: &mut Teller) -> Result<(), Fault> {
         teller.step("The owner makes a vault", self.vault()).await?;
         let scout = teller.step("An agent gets a budget and a grade", self.agent()).await?;
-        teller.step("Its float is filled from the treasury", self.refill(&scout)).await?;
+        teller.step("The owner refills its float from the treasury", self.refill(&scout)).await?;
         let bought =
             teller.step("It buys a weather report, which is within its limits", self.buy(&scout));
         let weather = bought.await?;
@@ -176,6 +176,9 @@ impl Story {
         // The token opens the agents' door, and what is behind it is this agent's and nobody else's.
         let own = scout.door.budget(&()).await?;
         same("the agent behind the token", AGENT, own.agent.as_str())?;
+        // A practice agent starts with a float from the treasury; the chain has to have it.
+        let float = self.show(self.chain.balance(&scout.address).await?);
+        same("the first float in the books", &float, &own.float_free)?;
         Ok((
             scout,
             vec![
@@ -188,6 +191,8 @@ impl Story {
                 fact("budget", "budget", page.row.sentence),
                 told("token", "token", "shown once", "shown once; only its hash is kept"),
                 fact("door", "its door", self.door_url.clone()),
+                told("address", "its address", scout_address.clone(), scout_address),
+                told("float", "its float", float.clone(), format!("{float} {} on chain, to begin with", own.asset)),
             ],
         ))
     }
@@ -202,13 +207,16 @@ impl Story {
         Ok((
             (),
             vec![
-                fact("address", "address", scout.address.clone()),
                 told("refilled", "moved", self.show(amount), self.money(amount)),
                 told(
                     "float",
                     "float",
                     self.show(after),
-                    format!("{} on chain, the same in the books", self.money(after)),
+                    format!(
+                        "{} on chain and in the books, was {}",
+                        self.money(after),
+                        self.show(before)
+                    ),
                 ),
             ],
         ))
@@ -423,7 +431,16 @@ impl Story {
     }
 
     async fn export(&self) -> Step<()> {
-        let path = present("a path of plain text", self.csv.to_str())?.to_owned();
+        let path = match &self.csv {
+            Some(path) => path.clone(),
+            // A new folder of its own that stays; nobody else can have put something there.
+            None => {
+                let folder = tempfile::Builder::new().prefix("imprest-").tempdir();
+                let folder = folder.map_err(|e| Halt::differs(format!("no folder: {e}")))?;
+                folder.keep().join("activity.csv")
+            }
+        };
+        let path = present("a path of plain text", path.to_str())?.to_owned();
         let all =
             ActivityFilter { agent_id: None, state: None, text: None, from: None, until: None };
         let exported = self.desk.export_csv(path, all.clone()).await?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// The width of a step's title; its time stands behind it.
 const TITLE_CHARS: usize = 72;
 /// The width of a fact's label.
-const LABEL_CHARS: usize = 12;
+const LABEL_CHARS: usize = 13;
 
 /// One figure of a step: its key for programs, its label and words for people.
 pub struct Fact {
