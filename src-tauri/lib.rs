@@ -18,6 +18,7 @@ mod windows;
 use args::Args;
 use opening::DeskSlot;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use tauri::{AppHandle, Manager, RunEvent, Wry};
@@ -46,7 +47,9 @@ pub fn run() -> ExitCode {
 fn start_log() {
     let filter = EnvFilter::try_from_env("IMPREST_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,imprest_app=info,imprest_desk=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    log.with_writer(std::io::stderr).init();
 }
 
 fn start(args: Args) -> anyhow::Result<()> {

@@ -1,7 +1,8 @@
 //! Notifications: a question that waits is heard of once, a burst of them as one.
 //!
 //! Buttons are Open and Refuse, in this order, because a macOS menu reports its first entry when
-//! it is merely opened. There is no Approve: a yes belongs where the whole card can be read.
+//! it is merely opened. There is no Approve: a yes belongs where the whole card can be read, and
+//! on a Linux session bus any program of the same user can say that a button was pressed.
 
 use crate::opening::DeskSlot;
 use crate::windows;

@@ -100,10 +100,14 @@ impl DeskSlot {
         let slot = self.clone();
         tauri::async_runtime::spawn(async move {
             let options = DeskOptions::new(slot.0.data_dir.clone());
+            let started = Instant::now();
             // A task of its own, so that a panic while opening is an answer and not a window
             // that waits for ever.
             let opening = match tokio::spawn(Desk::open(options)).await {
-                Ok(Ok(desk)) => Opening::Ready(desk),
+                Ok(Ok(desk)) => {
+                    tracing::info!(after_ms = started.elapsed().as_millis(), "the desk is open");
+                    Opening::Ready(desk)
+                }
                 Ok(Err(problem)) => {
                     tracing::error!(code = problem.code, "{}", problem.message);
                     Opening::Failed { problem, at: Instant::now() }

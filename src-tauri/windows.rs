@@ -88,6 +88,7 @@ pub fn create(app: &AppHandle) -> tauri::Result<WebviewWindow> {
 /// closed meanwhile stays closed.
 pub fn reveal(app: &AppHandle) {
     if !app.state::<Shown>().0.swap(true, Ordering::SeqCst) {
+        tracing::info!("showing the window");
         open(app);
     }
 }

@@ -58,6 +58,11 @@ pub struct PracticeAddresses {
 }
 
 impl PracticeAddresses {
+    /// The address of one of the corner shop's goods, such as `weather`.
+    pub fn good(&self, name: &str) -> String {
+        format!("{}/{name}", self.shop.trim_end_matches('/'))
+    }
+
     /// What the official seller has to know to be paid on the practice network.
     ///
     /// The contract is the genuine one, initialised as on Base, hence the EIP-712 domain.
@@ -188,7 +193,9 @@ impl Desk {
     /// When its home folder cannot be made.
     #[cfg(target_os = "linux")]
     pub fn on(disk: &SmallDisk) -> Result<Desk, Obstacle> {
-        Ok(Desk { through: disk.through(), ..Desk::at(disk.path())? })
+        let mut desk = Desk::at(disk.path())?;
+        desk.through = disk.through();
+        Ok(desk)
     }
 
     /// Starts the desk, or starts it again after [`Desk::kill`].

@@ -169,7 +169,7 @@ fn settled(desk: &Desk) -> Result<u64, Obstacle> {
 fn good(desk: &Desk) -> Result<String, Obstacle> {
     let practice = desk.ready()?.practice.clone();
     let practice = practice.ok_or_else(|| Obstacle::new("No practice network."))?;
-    Ok(format!("{}weather", practice.shop))
+    Ok(practice.good("weather"))
 }
 
 fn note(answers: &Answers, key: &str, answer: Value) {

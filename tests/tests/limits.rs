@@ -19,7 +19,7 @@ async fn a_hundred_at_once_against_a_limit_for_thirty_seven() -> Result<(), Obst
     let token = made.done()?["token"].as_str().unwrap_or_default().to_owned();
     let ready = desk.ready()?.clone();
     let practice = ready.practice.ok_or_else(|| Obstacle::new("No practice network."))?;
-    let good = format!("{}weather", practice.shop);
+    let good = practice.good("weather");
 
     let client = Client::new();
     let one = buy(&client, &ready.url, &token, &good, 0).await?;

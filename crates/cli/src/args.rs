@@ -1,7 +1,7 @@
 //! The words of the command line: what can be typed, and what `--help` says about it.
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use imprest_domain::{AgentName, ApprovalId, Asset, AssetId, Grade, PaymentId};
 use std::net::SocketAddr;
@@ -303,47 +303,6 @@ Examples:
     },
 }
 
-/// What happens above the per-payment limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Over {
-    /// The owner is asked
-    Ask,
-    /// It is refused
-    Deny,
-}
-
-impl Over {
-    /// The word the desk knows it by.
-    pub fn word(self) -> &'static str {
-        match self {
-            Over::Ask => "ask",
-            Over::Deny => "deny",
-        }
-    }
-}
-
-/// What happens with a payee never paid before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum NewPayee {
-    /// The owner is asked
-    Ask,
-    /// An agent of grade L4 may pay it unasked
-    Allow,
-    /// It is refused
-    Deny,
-}
-
-impl NewPayee {
-    /// The word the desk knows it by.
-    pub fn word(self) -> &'static str {
-        match self {
-            NewPayee::Ask => "ask",
-            NewPayee::Allow => "allow",
-            NewPayee::Deny => "deny",
-        }
-    }
-}
-
 /// `imprest agent add`.
 #[derive(Debug, Args)]
 pub struct AddArgs {
@@ -368,12 +327,12 @@ pub struct AddArgs {
     /// The most in all
     #[arg(long, value_name = "AMOUNT", value_parser = amount)]
     pub lifetime: Option<String>,
-    /// Above the per-payment limit
-    #[arg(long, value_name = "RULE", default_value = "ask")]
-    pub over: Over,
-    /// For a payee never paid before
-    #[arg(long, value_name = "RULE", default_value = "ask")]
-    pub new_payee: NewPayee,
+    /// Above the per-payment limit: ask the owner, or refuse
+    #[arg(long, value_name = "RULE", default_value = "ask", value_parser = OVER)]
+    pub over: String,
+    /// For a payee never paid before: ask the owner, let an agent of grade L4 pay it, or refuse
+    #[arg(long, value_name = "RULE", default_value = "ask", value_parser = NEW_PAYEE)]
+    pub new_payee: String,
     /// The time zone its days run in, such as Europe/Amsterdam; the desk's own if left out
     #[arg(long, value_name = "ZONE")]
     pub zone: Option<String>,
@@ -414,12 +373,12 @@ pub struct Changes {
     /// The most in all, or none
     #[arg(long, value_name = "AMOUNT", value_parser = limit)]
     pub lifetime: Option<String>,
-    /// Above the per-payment limit
-    #[arg(long, value_name = "RULE")]
-    pub over: Option<Over>,
-    /// For a payee never paid before
-    #[arg(long, value_name = "RULE")]
-    pub new_payee: Option<NewPayee>,
+    /// Above the per-payment limit: ask the owner, or refuse
+    #[arg(long, value_name = "RULE", value_parser = OVER)]
+    pub over: Option<String>,
+    /// For a payee never paid before: ask the owner, let an agent of grade L4 pay it, or refuse
+    #[arg(long, value_name = "RULE", value_parser = NEW_PAYEE)]
+    pub new_payee: Option<String>,
     /// The time zone its days run in, such as Europe/Amsterdam
     #[arg(long, value_name = "ZONE")]
     pub zone: Option<String>,
@@ -616,6 +575,10 @@ fn end(text: &str) -> Result<String, String> {
     if text == NONE { Ok(text.to_owned()) } else { moment(text) }
 }
 
+/// What can happen above the per-payment limit.
+const OVER: [&str; 2] = ["ask", "deny"];
+/// What can happen with a payee never paid before.
+const NEW_PAYEE: [&str; 3] = ["ask", "allow", "deny"];
 /// The word that takes a limit away.
 pub const NONE: &str = "none";
 

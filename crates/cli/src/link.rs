@@ -117,7 +117,8 @@ impl Context {
 
 /// What is not there cannot be tried again; in a shell there are commands that say what is.
 fn for_a_shell(problem: Problem) -> Fault {
-    let recovery = "`imprest agent list`, `imprest activity` and `imprest approvals` say what there is.";
+    let recovery =
+        "`imprest agent list`, `imprest activity` and `imprest approvals` say what there is.";
     Fault::Desk(match problem.code.as_str() {
         "not_found" => Problem { recovery: recovery.to_owned(), ..problem },
         _ => problem,

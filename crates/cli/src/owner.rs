@@ -138,8 +138,8 @@ fn form(args: &AddArgs) -> BudgetForm {
         per_week: args.per_week.clone(),
         per_month: args.per_month.clone(),
         lifetime: args.lifetime.clone(),
-        over_payment: args.over.word().to_owned(),
-        new_payee: args.new_payee.word().to_owned(),
+        over_payment: args.over.clone(),
+        new_payee: args.new_payee.clone(),
         zone: args.zone.clone().unwrap_or_default(),
         expires_at: args.expires.clone(),
     }
@@ -161,20 +161,21 @@ fn changed(before: &BudgetForm, changes: &Changes) -> Option<BudgetForm> {
             *limit = (change != NONE).then(|| change.clone());
         }
     }
-    if let Some(over) = changes.over {
-        over.word().clone_into(&mut after.over_payment);
-    }
-    if let Some(new_payee) = changes.new_payee {
-        new_payee.word().clone_into(&mut after.new_payee);
-    }
-    if let Some(zone) = &changes.zone {
-        zone.clone_into(&mut after.zone);
+    let words = [
+        (&mut after.over_payment, &changes.over),
+        (&mut after.new_payee, &changes.new_payee),
+        (&mut after.zone, &changes.zone),
+    ];
+    for (word, change) in words {
+        if let Some(change) = change {
+            word.clone_from(change);
+        }
     }
     (after != *before).then_some(after)
 }
 
-/// Budget and grade are two commands of the desk, and each may ask for the passphrase; with one
-/// line on standard input only one of them can be answered, so the line is kept for both.
+/// Budget and grade are two commands of the desk, and each wants the passphrase; it is asked for
+/// once and kept for both.
 async fn set_agent(context: &Context, args: &SetArgs) -> Result<End, Fault> {
     if args.changes == Changes::default() {
         return Err(Fault::input(
@@ -448,7 +449,9 @@ fn show_switched(context: &Context, status: &DeskStatus, answer: &Value) -> Resu
         true => "Frozen: nothing is signed until `imprest thaw`.",
         false => "Not frozen.",
     };
+    // On the books alone the vault is open only for as long as this command takes.
     let stage = match status.stage.as_str() {
+        _ if status.http_url.is_none() => "No desk is running.",
         "open" => "The vault is open.",
         "locked" => "The vault is locked.",
         _ => "There is no vault yet.",
@@ -524,7 +527,7 @@ mod tests {
         let changes = Changes {
             per_day: Some("2".into()),
             per_payment: Some(NONE.into()),
-            over: Some(crate::args::Over::Deny),
+            over: Some("deny".into()),
             ..Changes::default()
         };
         let expected = BudgetForm {

@@ -113,7 +113,7 @@ impl Ready {
     }
 }
 
-/// Ends when the person or the system says so: Ctrl-C, or SIGTERM.
+/// Ends when the person or the system says so: Ctrl-C, SIGTERM, or a terminal that is closed.
 ///
 /// # Errors
 /// [`Fault::File`] when the system lets nobody listen for signals.
@@ -124,10 +124,12 @@ pub fn told_to_stop() -> Result<impl Future<Output = ()>, Fault> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(deaf)?;
         Ok(async move {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
             }
         })
     }

@@ -86,7 +86,6 @@ mod tests {
             "imprest agent add",
             "imprest agent add scout --per-dya 5",
             "imprest refill scout 1,50",
-            "imprest agent set scout",
             "imprest fetch http://a/ --wait 70000",
             "imprest serve --listen nowhere",
             "imprest export",

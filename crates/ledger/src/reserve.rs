@@ -21,6 +21,7 @@ const VALID_BEFORE_MAX_S: u64 = 120;
 
 /// What became of an order.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "each one lives for a single match")]
 pub enum Reserved {
     /// The money is held, on the disk; sign under the grant.
     Granted {
@@ -56,6 +57,7 @@ pub enum Reserved {
 
 /// What became of an approved order.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "each one lives for a single match")]
 pub enum Approved {
     /// The money is held, on the disk; sign under the grant.
     Granted {

@@ -9,9 +9,10 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The version of the tables; a file with a greater one is refused.
@@ -54,7 +55,8 @@ impl Tx<'_> {
 
 type Job = Box<dyn for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Settle> + Send>;
 /// What to do with a job's answer once its group is on the disk, or is known not to be.
-type Settle = (JobEnd, Box<dyn FnOnce(Result<(), LedgerError>) + Send>);
+type Settle = (JobEnd, Reply);
+type Reply = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 
 /// How one job of a group ended, as far as the group must know.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,7 +72,9 @@ enum JobEnd {
 pub(crate) struct Store {
     jobs: mpsc::Sender<Job>,
     pub(crate) readers: SqlitePool,
-    pub(crate) head: tokio::sync::watch::Receiver<Head>,
+    pub(crate) head: watch::Receiver<Head>,
+    /// Why the writer stopped, once it has.
+    stopped: watch::Receiver<Option<String>>,
     closing: CancellationToken,
     closed: CancellationToken,
 }
@@ -96,11 +100,12 @@ impl Store {
             .await
             .map_err(|e| unreadable(e.to_string()))?;
         let (jobs, queue) = mpsc::channel(1024);
-        let (heads, head) = tokio::sync::watch::channel(head);
+        let (heads, head) = watch::channel(head);
         let (closing, closed) = (CancellationToken::new(), CancellationToken::new());
-        let writer = Writer { conn, heads, stopped: None };
+        let (stop, stopped) = watch::channel(None);
+        let writer = Writer { conn, heads, stopped: stop };
         tokio::spawn(writer.run(queue, closing.clone(), closed.clone().drop_guard()));
-        Ok(Store { jobs, readers, head, closing, closed })
+        Ok(Store { jobs, readers, head, stopped, closing, closed })
     }
 
     /// Runs one write inside the next group; answers only after the group is on the disk.
@@ -125,10 +130,12 @@ impl Store {
                 let settle = move |committed: Result<(), LedgerError>| {
                     let _ = reply.send(committed.and(result));
                 };
-                (end, Box::new(settle) as Box<dyn FnOnce(_) + Send>)
+                (end, Box::new(settle) as Reply)
             })
         });
-        let gone = || LedgerError::Stopped { why: "the desk is closing".into() };
+        let gone = || LedgerError::Stopped {
+            why: self.stopped.borrow().clone().unwrap_or_else(|| "the desk is closing".into()),
+        };
         self.jobs.send(job).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
@@ -144,9 +151,9 @@ impl Store {
 
 struct Writer {
     conn: SqliteConnection,
-    heads: tokio::sync::watch::Sender<Head>,
+    heads: watch::Sender<Head>,
     /// Set by the first failure whose result on the disk is unclear; nothing is written after it.
-    stopped: Option<String>,
+    stopped: watch::Sender<Option<String>>,
 }
 
 impl Writer {
@@ -168,68 +175,57 @@ impl Writer {
                     continue;
                 }
             }
-            self.commit_group(group.drain(..)).await;
+            let mut jobs: VecDeque<Job> = group.drain(..).collect();
+            while !jobs.is_empty() && self.stopped.borrow().is_none() {
+                self.commit_group(&mut jobs).await;
+            }
+            // Jobs that a stopped writer drops tell their askers so by hanging up.
         }
         let _ = self.conn.close().await;
     }
 
-    async fn commit_group(&mut self, jobs: impl Iterator<Item = Job>) {
+    /// Commits as many of the jobs as one transaction takes, and answers those.
+    async fn commit_group(&mut self, jobs: &mut VecDeque<Job>) {
         let mut head = *self.heads.borrow();
-        let mut settles = Vec::new();
-        let outcome = if let Some(why) = &self.stopped {
-            Err(LedgerError::Stopped { why: why.clone() })
-        } else {
-            self.run_group(jobs, &mut head, &mut settles).await
-        };
-        match outcome {
+        let mut replies = Vec::new();
+        match self.try_group(jobs, &mut head, &mut replies).await {
             Ok(()) => {
                 self.heads.send_replace(head);
-                settles.into_iter().for_each(|settle| settle(Ok(())));
+                replies.into_iter().for_each(|reply| reply(Ok(())));
             }
             Err(error) => {
-                for settle in settles {
-                    settle(Err(match &error {
-                        LedgerError::DiskFull => LedgerError::DiskFull,
-                        other => LedgerError::Stopped { why: other.to_string() },
+                // After a failed fsync nobody knows what the disk holds (the page cache may lie),
+                // so only a full disk, which SQLite reports before it commits, lets the writer go
+                // on. The rollback may find nothing to do: SQLite does it by itself then.
+                let _ = sqlx::query("ROLLBACK").execute(&mut self.conn).await;
+                let full = matches!(error, LedgerError::DiskFull);
+                if !full {
+                    tracing::error!(%error, "the ledger stops writing");
+                    self.stopped.send_replace(Some(error.to_string()));
+                }
+                for reply in replies {
+                    reply(Err(match full {
+                        true => LedgerError::DiskFull,
+                        false => LedgerError::Stopped { why: error.to_string() },
                     }));
                 }
             }
         }
     }
 
-    async fn run_group(
-        &mut self,
-        jobs: impl Iterator<Item = Job>,
-        head: &mut Head,
-        settles: &mut Vec<Box<dyn FnOnce(Result<(), LedgerError>) + Send>>,
-    ) -> Result<(), LedgerError> {
-        let result = self.try_group(jobs, head, settles).await;
-        if let Err(error) = &result {
-            // After a failed fsync nobody knows what the disk holds (the page cache may lie), so
-            // only a full disk, which SQLite reports before it commits, lets the writer go on.
-            // The rollback may find nothing to do: SQLite does it by itself when the disk is full.
-            let _ = sqlx::query("ROLLBACK").execute(&mut self.conn).await;
-            if !matches!(error, LedgerError::DiskFull) {
-                tracing::error!(%error, "the ledger stops writing");
-                self.stopped = Some(error.to_string());
-            }
-        }
-        result
-    }
-
     async fn try_group(
         &mut self,
-        jobs: impl Iterator<Item = Job>,
+        jobs: &mut VecDeque<Job>,
         head: &mut Head,
-        settles: &mut Vec<Box<dyn FnOnce(Result<(), LedgerError>) + Send>>,
+        replies: &mut Vec<Reply>,
     ) -> Result<(), LedgerError> {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut self.conn).await?;
-        for job in jobs {
+        while let Some(job) = jobs.pop_front() {
             sqlx::query("SAVEPOINT job").execute(&mut self.conn).await?;
             let mut tx = Tx { conn: &mut self.conn, head: *head, now: now_after(head) };
-            let (end, settle) = job(&mut tx).await;
+            let (end, reply) = job(&mut tx).await;
             let reached = tx.head;
-            settles.push(settle);
+            replies.push(reply);
             match end {
                 JobEnd::Done => *head = reached,
                 JobEnd::Failed => {

@@ -270,7 +270,7 @@ async fn silence_is_a_no() {
     let at_once = SignedDuration::ZERO;
     let asked = desk.ledger.reserve(desk.order(60, None), usdc(), Danger::Calm, at_once).await;
     let Ok(Reserved::Asked { payment, approval, .. }) = asked else { panic!("not asked") };
-    assert_eq!(desk.ledger.lapse().await.expect("lapses"), [payment.clone()]);
+    assert_eq!(desk.ledger.lapse().await.expect("lapses"), std::slice::from_ref(&payment));
     assert!(desk.ledger.refuse(&approval, None).await.is_err());
     let record = desk.ledger.payment(&payment).await.expect("reads");
     assert_eq!(record.verdict.objections().next().map(|r| r.code), Some(ReasonCode::NoAnswer));

@@ -179,6 +179,7 @@ impl Story {
         // A practice agent starts with a float from the treasury; the chain has to have it.
         let float = self.show(self.chain.balance(&scout.address).await?);
         same("the first float in the books", &float, &own.float_free)?;
+        let address = scout.address.clone();
         Ok((
             scout,
             vec![
@@ -191,8 +192,13 @@ impl Story {
                 fact("budget", "budget", page.row.sentence),
                 told("token", "token", "shown once", "shown once; only its hash is kept"),
                 fact("door", "its door", self.door_url.clone()),
-                told("address", "its address", scout_address.clone(), scout_address),
-                told("float", "its float", float.clone(), format!("{float} {} on chain, to begin with", own.asset)),
+                fact("address", "its address", address),
+                told(
+                    "float",
+                    "its float",
+                    float.clone(),
+                    format!("{float} {} on chain, to begin with", own.asset),
+                ),
             ],
         ))
     }
