@@ -8,7 +8,7 @@ import { t, wording } from '../src/lib/messages';
 const SRC = join(import.meta.dirname, '../src/');
 const CODES = [
   'bad_input', 'wrong_passphrase', 'locked', 'no_vault', 'vault_exists', 'not_found', 'name_taken', 'conflict',
-  'chain_unreachable', 'no_practice_kit', 'disk', 'unavailable', 'internal',
+  'in_use', 'chain_unreachable', 'no_practice_kit', 'disk', 'unavailable', 'internal',
 ];
 const STATES = ['refused', 'waiting', 'held', 'delivered', 'unknown', 'settled', 'void', 'expired'];
 /** The rules by name, as the domain itself writes them. */

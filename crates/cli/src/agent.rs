@@ -4,7 +4,7 @@ use crate::args::{DoorArgs, FetchArgs, PaymentArgs, PaymentsArgs, QuoteArgs, Req
 use crate::fault::{End, Fault};
 use crate::link::Context;
 use crate::screen::{
-    Tone, cell, left, local_time, note, one_line, right, terminal_text, tone_of, toned,
+    Tone, WindowCells, cell, left, local_time, note, one_line, right, terminal_text, tone_of, toned,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -473,33 +473,10 @@ fn show_budget(context: &Context, answer: &BudgetAnswer) -> Result<End, Fault> {
             ("ends", answer.expires_at.as_deref().map(local_time).unwrap_or_default()),
         ],
     )?;
-    if !answer.windows.is_empty() {
-        screen.line("")?;
-        let rows: Vec<_> = answer
-            .windows
-            .iter()
-            .map(|w| {
-                let again = w.resets_at.as_deref().map_or("never".to_owned(), local_time);
-                vec![
-                    cell(&w.window),
-                    cell(&w.limit),
-                    cell(&w.spent),
-                    cell(&w.in_flight),
-                    cell(&w.left),
-                    cell(again),
-                ]
-            })
-            .collect();
-        let columns = [
-            left("window"),
-            right("limit"),
-            right("spent"),
-            right("in flight"),
-            right("left"),
-            left("starts again"),
-        ];
-        screen.table(&columns, &rows)?;
-    }
+    screen.windows(answer.windows.iter().map(|w| WindowCells {
+        limits: [&w.window, &w.limit, &w.spent, &w.in_flight, &w.left],
+        resets_at: w.resets_at.as_deref(),
+    }))?;
     Ok(End::Done)
 }
 

@@ -3,7 +3,9 @@
 use crate::args::{AddArgs, AgentCommand, Changes, HostsCommand, InitArgs, NONE, SetArgs};
 use crate::fault::{End, Fault};
 use crate::link::{Context, unlock_running};
-use crate::screen::{Tone, cell, left, local_time, note, one_line, right, tone_of, toned};
+use crate::screen::{
+    Tone, WindowCells, cell, left, local_time, note, one_line, right, tone_of, toned,
+};
 use imprest_desk::owner::{self, OwnerError};
 use imprest_desk::view::{
     ActivityRow, AgentPage, AgentRow, ApprovalCard, BudgetForm, DeskStatus, NewCredential, NewVault,
@@ -316,37 +318,21 @@ fn show_agent(context: &Context, page: &AgentPage, answer: &Value) -> Result<End
             ("id", row.id.clone()),
         ],
     )?;
-    if !page.windows.is_empty() {
-        screen.line("")?;
-        let columns = [
-            left("window"),
-            right("limit"),
-            right("spent"),
-            right("in flight"),
-            right("left"),
-            left("starts again"),
-        ];
-        let rows: Vec<_> = page
-            .windows
-            .iter()
-            .map(|w| {
-                let again = w.resets_at.as_deref().map_or("never".to_owned(), local_time);
-                vec![
-                    cell(&w.window),
-                    cell(&w.limit),
-                    cell(&w.spent),
-                    cell(&w.in_flight),
-                    cell(&w.left),
-                    cell(again),
-                ]
-            })
-            .collect();
-        screen.table(&columns, &rows)?;
-    }
+    screen.windows(page.windows.iter().map(|w| WindowCells {
+        limits: [&w.window, &w.limit, &w.spent, &w.in_flight, &w.left],
+        resets_at: w.resets_at.as_deref(),
+    }))?;
     if !page.activity.is_empty() {
         screen.line("")?;
         crate::read::activity_table(context, &page.activity)?;
     }
+    show_connection(context, page)?;
+    Ok(End::Done)
+}
+
+/// How to connect an agent's program.
+fn show_connection(context: &Context, page: &AgentPage) -> Result<(), Fault> {
+    let screen = context.screen;
     screen.line("")?;
     // Without a keychain the stdio bridge finds no token, and pasting its entry would fail later.
     let (how, snippet) = match page.token_in_keychain {
@@ -357,8 +343,7 @@ fn show_agent(context: &Context, page: &AgentPage, answer: &Value) -> Result<End
         ),
     };
     screen.line(&screen.palette.paint(Tone::Faint, how))?;
-    screen.line(&crate::screen::terminal_text(snippet))?;
-    Ok(End::Done)
+    screen.line(&crate::screen::terminal_text(snippet))
 }
 
 /// `imprest approvals`.

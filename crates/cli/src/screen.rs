@@ -158,6 +158,32 @@ impl Screen {
         Ok(())
     }
 
+    /// Writes limits over time under an empty line, if there are any.
+    ///
+    /// # Errors
+    /// [`Fault::Output`].
+    pub fn windows<'a>(self, windows: impl Iterator<Item = WindowCells<'a>>) -> Result<(), Fault> {
+        let rows: Vec<Vec<Cell>> = windows
+            .map(|window| {
+                let again = window.resets_at.map_or("never".to_owned(), local_time);
+                window.limits.into_iter().map(cell).chain([cell(again)]).collect()
+            })
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.line("")?;
+        let columns = [
+            left("window"),
+            right("limit"),
+            right("spent"),
+            right("in flight"),
+            right("left"),
+            left("starts again"),
+        ];
+        self.table(&columns, &rows)
+    }
+
     fn row<'a>(
         self,
         columns: &[Column],
@@ -180,6 +206,14 @@ impl Screen {
         }
         line.trim_end().to_owned()
     }
+}
+
+/// One limit over time, as the desk words it.
+pub struct WindowCells<'a> {
+    /// Window, limit, spent, in flight, left.
+    pub limits: [&'a String; 5],
+    /// When the next window starts; a lifetime never ends.
+    pub resets_at: Option<&'a str>,
 }
 
 /// A column of a table.

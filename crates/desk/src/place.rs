@@ -133,7 +133,7 @@ impl Place {
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(std::fs::TryLockError::WouldBlock) => Err(Problem::new(
-                ErrorCode::Conflict,
+                ErrorCode::InUse,
                 format!("Another desk is open on {}.", self.dir.display()),
                 "Use that one, close it first, or choose another folder with --data.",
             )),

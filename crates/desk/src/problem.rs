@@ -29,7 +29,9 @@ pub enum ErrorCode {
     NameTaken,
     /// The thing is no longer in the state this needs.
     Conflict,
-    /// The chain, or a payee, does not answer.
+    /// Another desk is open on the folder.
+    InUse,
+    /// The chain does not answer.
     ChainUnreachable,
     /// The practice network cannot be started.
     NoPracticeKit,
@@ -53,6 +55,7 @@ impl ErrorCode {
             ErrorCode::NotFound => "not_found",
             ErrorCode::NameTaken => "name_taken",
             ErrorCode::Conflict => "conflict",
+            ErrorCode::InUse => "in_use",
             ErrorCode::ChainUnreachable => "chain_unreachable",
             ErrorCode::NoPracticeKit => "no_practice_kit",
             ErrorCode::Disk => "disk",
@@ -212,7 +215,6 @@ pub(crate) fn failure_problem(failure: Failure) -> Problem {
     let code = match failure.code {
         FailureCode::BadRequest => ErrorCode::BadInput,
         FailureCode::Locked => ErrorCode::Locked,
-        FailureCode::PayeeFailed => ErrorCode::ChainUnreachable,
         FailureCode::NotFound => ErrorCode::NotFound,
         _ => ErrorCode::Unavailable,
     };

@@ -6,7 +6,7 @@ use crate::problem::bad_input;
 use crate::view::*;
 use crate::wording::{finding, finding_sentence, outcome, word};
 use imprest_chain::At;
-use imprest_domain::{Effect, PaymentId, PaymentState, Units, Window};
+use imprest_domain::{Effect, PaymentId, PaymentState, ReasonCode, Units, Window};
 use imprest_ledger::{ApprovalRecord, PaymentFilter, PaymentRecord};
 use jiff::Timestamp;
 use std::sync::atomic::Ordering;
@@ -157,23 +157,30 @@ impl Desk {
     async fn changes_since(&self, payment: &PaymentRecord) -> Result<Vec<String>, Problem> {
         let asset = &self.inner.asset;
         let origin = &payment.payee.origin;
+        let changed = payment.verdict.reasons.iter().any(|r| r.code == ReasonCode::PayeeChanged);
+        if changed {
+            return Ok(Vec::new());
+        }
         let last = self.inner.ledger.last_price(origin, &payment.what, payment.seq).await?;
-        Ok(match last {
-            Some((was, at)) if was != payment.value => {
-                let day = Timestamp::from_millisecond(at)
-                    .unwrap_or_default()
-                    .to_zoned(jiff::tz::TimeZone::system())
-                    .strftime("%-d %B %H:%M")
-                    .to_string();
-                let way = if was < payment.value { "up" } else { "down" };
-                vec![format!(
-                    "The price is {way}: {} → {} since {day}.",
+        let Some((was, at)) = last else { return Ok(Vec::new()) };
+        let mut changes = vec!["The address is unchanged.".to_owned()];
+        if was != payment.value {
+            let day = Timestamp::from_millisecond(at)
+                .unwrap_or_default()
+                .to_zoned(jiff::tz::TimeZone::system())
+                .strftime("%-d %B, %H:%M")
+                .to_string();
+            changes.insert(
+                0,
+                format!(
+                    "Price is {}: {} → {} since {day}.",
+                    price_move(was, payment.value),
                     asset.format(was),
                     asset.format(payment.value)
-                )]
-            }
-            _ => Vec::new(),
-        })
+                ),
+            );
+        }
+        Ok(changes)
     }
 
     /// What happened, newest first.
@@ -381,6 +388,19 @@ impl Desk {
             whole: found.faults.is_empty(),
             faults: found.faults,
         })
+    }
+}
+
+/// “up 33 %”, in whole percent of the old price.
+fn price_move(was: Units, now: Units) -> String {
+    let (way, by) = if now > was {
+        ("up", now.saturating_sub(was))
+    } else {
+        ("down", was.saturating_sub(now))
+    };
+    match by.get().saturating_mul(100).checked_div(was.get()) {
+        Some(percent) if percent > 0 => format!("{way} {percent} %"),
+        _ => format!("slightly {way}"),
     }
 }
 

@@ -534,6 +534,8 @@ export const en = {
     names: { Escape: 'Esc', Enter: 'Enter', mod: 'Ctrl', modMac: '⌘' },
   },
 
+  opening: 'Opening the desk…',
+
   /** Every code a command can fail with, worded. */
   problems: {
     bad_input: { says: 'That cannot be taken as it is.', todo: '', withMessage: true },
@@ -544,6 +546,7 @@ export const en = {
     not_found: { says: 'That is not here any more.', todo: 'Go back and look at what there is now.', withMessage: false },
     name_taken: { says: 'Another agent has that name.', todo: 'Choose another; revoked agents keep theirs.', withMessage: false },
     conflict: { says: 'Things changed before this could be done.', todo: 'Look at what it says now, then decide again.', withMessage: true },
+    in_use: { says: 'Another desk is open on this data folder.', todo: 'Use that one, or close it first.', withMessage: false },
     chain_unreachable: { says: 'The chain does not answer.', todo: 'Nothing was moved. Try again when the network answers.', withMessage: false },
     no_practice_kit: { says: 'The practice chain is not installed.', todo: '', withMessage: true },
     disk: { says: 'The disk did not take it.', todo: 'Make room or check the disk. Until then payments are refused.', withMessage: true },
