@@ -9,16 +9,24 @@ mod desk;
 mod door;
 mod merchant;
 #[cfg(target_os = "linux")]
+mod session;
+#[cfg(target_os = "linux")]
 mod small_disk;
 mod started;
+#[cfg(target_os = "linux")]
+mod window;
 
 pub use chain::token_balance;
 pub use desk::{Answer, Desk, PASSPHRASE, PracticeAddresses, Ready};
 pub use door::HttpDoor;
 pub use merchant::{Merchant, OwnChain, Purchase, Settlement, Terms, buy};
 #[cfg(target_os = "linux")]
+pub use session::{DesktopSession, until};
+#[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;
 pub use started::Started;
+#[cfg(target_os = "linux")]
+pub use window::Window;
 
 use std::path::{Path, PathBuf};
 use std::{env, io};

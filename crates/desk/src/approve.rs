@@ -67,9 +67,8 @@ impl Desk {
         reason: Option<String>,
     ) -> Result<ActivityRow, Problem> {
         let approval: ApprovalId = approval.parse().map_err(|e| bad_input("the question", e))?;
-        let reason = reason
-            .map(|text| plain_line(text.trim(), 200))
-            .filter(|text| !text.is_empty());
+        let reason =
+            reason.map(|text| plain_line(text.trim(), 200)).filter(|text| !text.is_empty());
         let payment = self.inner.ledger.refuse(&approval, reason).await?;
         self.end_question(&payment).await
     }
@@ -97,12 +96,18 @@ impl Desk {
 
     async fn ask_again(&self, request: &Request) -> Result<Quote, Problem> {
         let gone = |message: &str| {
-            Problem::new(ErrorCode::Conflict, message, "Refuse the question; the agent can ask again.")
+            Problem::new(
+                ErrorCode::Conflict,
+                message,
+                "Refuse the question; the agent can ask again.",
+            )
         };
         match self.inner.rails.quote(request).await {
             Ok(Probe::Offer(quote)) => Ok(*quote),
             Ok(Probe::Free(_)) => Err(gone("The payee asks nothing for it any more.")),
-            Ok(Probe::Unpayable { .. }) => Err(gone("The payee’s offer is none the desk pays any more.")),
+            Ok(Probe::Unpayable { .. }) => {
+                Err(gone("The payee’s offer is none the desk pays any more."))
+            }
             Err(error) => Err(failure_problem(rails_failure(error))),
         }
     }

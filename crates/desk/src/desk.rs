@@ -154,7 +154,9 @@ impl Desk {
         let network = Networks::built_in()
             .ok()
             .and_then(|networks| networks.practice().cloned())
-            .ok_or_else(|| Problem::new(ErrorCode::Internal, "There is no practice network.", "Report this fault."))?;
+            .ok_or_else(|| {
+            Problem::new(ErrorCode::Internal, "There is no practice network.", "Report this fault.")
+        })?;
         let practice = match options.serve {
             true => Some(start_practice(&place, vault.as_deref()).await?),
             false => None,
@@ -183,7 +185,13 @@ impl Desk {
         lock: File,
     ) -> Result<Desk, Problem> {
         let rails = Rails::new(Options::new(AddressGuard::default(), vec![asset.clone()]))
-            .map_err(|e| Problem::new(ErrorCode::Unavailable, e.to_string(), "Install CA certificates and start again."))?;
+            .map_err(|e| {
+                Problem::new(
+                    ErrorCode::Unavailable,
+                    e.to_string(),
+                    "Install CA certificates and start again.",
+                )
+            })?;
         let keychain = match (options.keychain, &vault) {
             (KeychainChoice::System, Some(vault)) => Keychain::open(&vault.id()),
             _ => Keychain::none(),
@@ -254,9 +262,16 @@ impl Desk {
         let door: Door =
             imprest_gateway::serve(listener, teller.clone(), teller, self.inner.closing.clone())
                 .await
-                .map_err(|e| Problem::new(ErrorCode::Unavailable, e.to_string(), "Choose another address with --listen."))?;
+                .map_err(|e| {
+                    Problem::new(
+                        ErrorCode::Unavailable,
+                        e.to_string(),
+                        "Choose another address with --listen.",
+                    )
+                })?;
         {
-            let mut endpoints = self.inner.endpoints.write().unwrap_or_else(PoisonError::into_inner);
+            let mut endpoints =
+                self.inner.endpoints.write().unwrap_or_else(PoisonError::into_inner);
             endpoints.http_url = Some(door.http_url.clone());
             endpoints.mcp_url = Some(door.mcp_url.clone());
         }
@@ -396,7 +411,11 @@ fn unplaced(network: &Network) -> Result<Asset, Problem> {
     let unplaced =
         network.unplaced.first().map(|asset| asset.place(network.chain_id, Address::ZERO));
     placed.or(unplaced).ok_or_else(|| {
-        Problem::new(ErrorCode::Internal, "The practice network has no asset.", "Report this fault.")
+        Problem::new(
+            ErrorCode::Internal,
+            "The practice network has no asset.",
+            "Report this fault.",
+        )
     })
 }
 

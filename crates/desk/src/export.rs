@@ -56,9 +56,8 @@ impl Desk {
             self.line(record, agent)
         });
         let mut bytes = Vec::new();
-        let rows = write_activity_csv(&mut bytes, lines).map_err(|error| {
-            Problem::new(ErrorCode::Internal, error.to_string(), "Try again.")
-        })?;
+        let rows = write_activity_csv(&mut bytes, lines)
+            .map_err(|error| Problem::new(ErrorCode::Internal, error.to_string(), "Try again."))?;
         write_whole(&path, &bytes)?;
         Ok(Exported {
             path: path.display().to_string(),

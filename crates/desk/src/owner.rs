@@ -139,9 +139,8 @@ async fn exchange(data_dir: &Path, ask: &Value) -> Result<Value, OwnerError> {
     match serde_json::from_str::<Value>(&answer).map_err(|e| garbled(e.to_string()))? {
         Value::Object(mut object) => match (object.remove("ok"), object.remove("problem")) {
             (Some(ok), None) => Ok(ok),
-            (None, Some(problem)) => {
-                Err(serde_json::from_value(problem).map_or_else(|e| garbled(e.to_string()), OwnerError::Refused))
-            }
+            (None, Some(problem)) => Err(serde_json::from_value(problem)
+                .map_or_else(|e| garbled(e.to_string()), OwnerError::Refused)),
             _ => Err(garbled("neither ok nor problem".into())),
         },
         _ => Err(garbled("no object".into())),
@@ -265,4 +264,64 @@ async fn answer(desk: &Desk, ask: Ask, guard: &Mutex<()>) -> Result<Value, Probl
         tokio::time::sleep(WRONG_PAUSE).await;
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gives_authority_needs_the_passphrase() {
+        for command in [
+            "add_agent",
+            "set_budget",
+            "set_grade",
+            "approve",
+            "thaw",
+            "refill",
+            "allow_host",
+            "rotate_token",
+        ] {
+            assert_eq!(kind(command), Some(Kind::Raise), "{command}");
+        }
+        for command in ["freeze", "refuse", "lock", "revoke_agent", "remove_host"] {
+            assert_eq!(kind(command), Some(Kind::Lower), "{command}");
+        }
+        assert_eq!(kind("status"), Some(Kind::Read));
+        assert_eq!(kind("drop_table"), None);
+    }
+
+    #[tokio::test]
+    async fn lines_are_read_strictly_and_bounded() {
+        let ok = br#"{"command":"status","args":{}}"#;
+        assert_eq!(read_ask(&ok[..]).await.expect("reads").command, "status");
+        for bad in [
+            &b""[..],
+            b"{",
+            b"[]",
+            br#"{"args":{}}"#,
+            br#"{"command":"status","extra":1}"#,
+            b"\xff\xfe",
+        ] {
+            assert!(read_ask(bad).await.is_err(), "{bad:?}");
+        }
+        let endless = vec![b'['; usize::try_from(LINE_BYTES_MAX).expect("fits") + 10];
+        assert!(read_ask(&endless[..]).await.is_err());
+    }
+
+    #[test]
+    fn long_folders_get_a_short_socket() {
+        let long = PathBuf::from(format!("/tmp/{}", "x".repeat(200)));
+        assert!(socket(&long).as_os_str().len() <= SOCKET_PATH_MAX);
+        assert_ne!(socket(&long), socket(&long.join("y")));
+        assert_eq!(socket(Path::new("/tmp/desk")), Path::new("/tmp/desk/owner.sock"));
+    }
+
+    #[tokio::test]
+    async fn nobody_home_is_said_so() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let answer = call(folder.path(), "status", json!({}), None).await;
+        assert_eq!(answer, Err(OwnerError::NotRunning));
+        assert_eq!(running(folder.path()).await, None);
+    }
 }

@@ -11,7 +11,7 @@ use imprest_domain::{AgentName, Budget, Grade, NewPayeeRule, OverPayment, Units}
 use imprest_gateway::Token;
 use imprest_ledger::{Agent, NewAgent};
 use imprest_rails::HostPort;
-use imprest_vault::{KdfCost, KeychainState, SecretText, Vault, VaultError};
+use imprest_vault::{KdfCost, KeychainError, KeychainState, SecretText, Vault, VaultError};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -157,7 +157,12 @@ impl Desk {
     async fn keep_token(&self, agent: &Agent, token: Token) -> Result<NewCredential, Problem> {
         let kept = self.inner.keychain().store(&token_entry(&agent.name), token.expose()).await;
         let note = kept.as_ref().err().map(|error| {
-            format!("Copy the token now: it is kept nowhere ({})", error.to_string().trim_end_matches('.'))
+            let why = match error {
+                KeychainError::Absent => "this system has no keychain to keep it in",
+                KeychainError::Locked | KeychainError::TimedOut => "the system keychain is locked",
+                _ => "the system keychain did not take it",
+            };
+            format!("Copy the token now: {why}, and it is not shown again.")
         });
         Ok(NewCredential {
             agent: self.agent_row(agent).await?,
@@ -250,7 +255,11 @@ impl Desk {
             let asset = &inner.asset;
             return Err(Problem::new(
                 ErrorCode::Conflict,
-                format!("The treasury holds {} and {} is wanted.", asset.format(held), asset.format_with_symbol(value)),
+                format!(
+                    "The treasury holds {} and {} is wanted.",
+                    asset.format(held),
+                    asset.format_with_symbol(value)
+                ),
                 "Ask for less, or fill the treasury first.",
             ));
         }
@@ -423,8 +432,9 @@ fn read_grade(text: &str) -> Result<Grade, Problem> {
 }
 
 fn new_token() -> Result<Token, Problem> {
-    Token::generate()
-        .map_err(|e| Problem::new(ErrorCode::Internal, e.to_string(), "Restart the computer and try again."))
+    Token::generate().map_err(|e| {
+        Problem::new(ErrorCode::Internal, e.to_string(), "Restart the computer and try again.")
+    })
 }
 
 /// Key stretching takes a good part of a second and must not hold up everything else.

@@ -6,9 +6,7 @@ use crate::wording::{outcome, verdict_view};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use imprest_domain::{
-    AgentId, B256, Intent, PaymentId, PaymentState, Units, plain, plain_line,
-};
+use imprest_domain::{AgentId, B256, Intent, PaymentId, PaymentState, Units, plain, plain_line};
 use imprest_gateway::wire::{
     Amount, FetchAnswer, FetchRequest, FetchStatus, PaymentView, ResponseView,
 };
@@ -115,7 +113,10 @@ impl Desk {
         quote: Quote,
     ) -> Result<(), Failure> {
         let desk = self.clone();
-        let task = self.inner.tasks.spawn(async move { desk.sign_and_deliver(grant, request, quote).await });
+        let task = self
+            .inner
+            .tasks
+            .spawn(async move { desk.sign_and_deliver(grant, request, quote).await });
         task.await.map_err(|e| internal(&e))?
     }
 
@@ -224,9 +225,9 @@ impl Desk {
         let response = kept.and_then(|body| serde_json::from_slice::<ResponseView>(&body).ok());
         let asset = &self.inner.asset;
         let note = match record.state {
-            PaymentState::Waiting => Some(
-                "The owner has been asked. Poll the payment; do not ask again.".to_owned(),
-            ),
+            PaymentState::Waiting => {
+                Some("The owner has been asked. Poll the payment; do not ask again.".to_owned())
+            }
             PaymentState::Unknown | PaymentState::Void => {
                 record.note.as_deref().map(|note| plain(note, 300))
             }

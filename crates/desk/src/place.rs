@@ -43,7 +43,8 @@ pub fn data_dir(given: Option<PathBuf>) -> Result<PathBuf, Problem> {
 /// # Errors
 /// When there is no vault, no keychain, or no token of that name in it.
 pub async fn agent_token(data_dir: &Path, agent: &str) -> Result<Token, Problem> {
-    let name: AgentName = agent.parse().map_err(|e| crate::problem::bad_input("the agent’s name", e))?;
+    let name: AgentName =
+        agent.parse().map_err(|e| crate::problem::bad_input("the agent’s name", e))?;
     let vault = Vault::open(Place::new(data_dir.to_owned()).vault())?;
     let keychain = Keychain::open(&vault.id());
     let missing = |why: String| {
@@ -204,4 +205,67 @@ pub(crate) fn unusable(path: &Path, error: &std::io::Error) -> Problem {
         format!("{} cannot be used: {message} ({error}).", path.display()),
         recovery,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    #[test]
+    fn a_folder_has_one_desk_at_a_time() {
+        let folder = TempDir::new().expect("a folder");
+        let place = Place::new(folder.path().join("desk"));
+        place.make().expect("makes it");
+        let first = place.take().expect("takes it");
+        let second = place.take().expect_err("it is taken");
+        assert_eq!(second.code, "in_use");
+        drop(first);
+        place.take().expect("takes it again");
+    }
+
+    #[test]
+    fn settings_survive_and_strangers_are_refused() {
+        let folder = TempDir::new().expect("a folder");
+        let place = Place::new(folder.path().to_owned());
+        assert_eq!(place.load_settings().expect("reads"), None);
+        let settings = Settings { version: 1, practice: true, asset: None, port: Some(4020) };
+        place.save_settings(&settings).expect("writes");
+        assert_eq!(place.load_settings().expect("reads"), Some(settings));
+        for bad in [
+            "",
+            "{",
+            "[]",
+            r#"{"version":1}"#,
+            r#"{"version":1,"practice":true,"asset":null,"port":1,"x":1}"#,
+        ] {
+            std::fs::write(place.settings(), bad).expect("writes");
+            let problem = place.load_settings().expect_err(bad);
+            assert!(problem.message.contains("desk.json"), "{problem}");
+        }
+        std::fs::write(place.settings(), r#"{"version":9,"practice":true,"asset":null,"port":1}"#)
+            .expect("writes");
+        assert!(place.load_settings().expect_err("newer").message.contains("newer"));
+    }
+
+    #[test]
+    fn a_file_where_the_folder_should_be_is_named() {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("taken");
+        std::fs::write(&path, "a file").expect("writes");
+        let problem = Place::new(path).make().expect_err("it is a file");
+        assert_eq!(problem.code, "disk");
+        assert!(problem.message.contains("taken"));
+    }
+
+    #[test]
+    fn a_whole_file_replaces_another_or_nothing() {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("out.csv");
+        write_whole(&path, b"one").expect("writes");
+        write_whole(&path, b"two").expect("writes");
+        assert_eq!(std::fs::read(&path).expect("reads"), b"two");
+        assert!(write_whole(&folder.path().join("no/where.csv"), b"x").is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).expect("reads").count(), 1);
+    }
 }

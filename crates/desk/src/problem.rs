@@ -65,6 +65,18 @@ impl ErrorCode {
     }
 }
 
+impl ErrorCode {
+    /// What to do when the error itself does not say.
+    fn usual_recovery(self) -> &'static str {
+        match self {
+            ErrorCode::BadInput => "Correct it and try again.",
+            ErrorCode::NotFound => "Look at what there is, and use its name or identifier.",
+            ErrorCode::Conflict => "Look at how things stand now, then decide again.",
+            _ => "Try again; if it happens again, run `imprest doctor`.",
+        }
+    }
+}
+
 impl Problem {
     /// A problem with its two sentences.
     pub fn new(code: ErrorCode, message: impl Into<String>, recovery: impl Into<String>) -> Self {
@@ -76,7 +88,7 @@ impl Problem {
         let text = sentence(&text.to_string());
         match text.split_once(". ") {
             Some((what, next)) => Problem::new(code, format!("{what}."), sentence(next)),
-            None => Problem::new(code, text, "Try again; if it happens again, run `imprest doctor`."),
+            None => Problem::new(code, text, code.usual_recovery()),
         }
     }
 
@@ -165,7 +177,11 @@ impl From<PracticeError> for Problem {
 
 impl From<BudgetError> for Problem {
     fn from(error: BudgetError) -> Problem {
-        Problem::new(ErrorCode::BadInput, sentence(&error.to_string()), "Change the limits and save again.")
+        Problem::new(
+            ErrorCode::BadInput,
+            sentence(&error.to_string()),
+            "Change the limits and save again.",
+        )
     }
 }
 

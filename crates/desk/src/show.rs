@@ -223,7 +223,10 @@ impl Desk {
             None => None,
         };
         let state = given(&filter.state)
-            .map(|state| PaymentState::from_word(&state).ok_or_else(|| bad_input("State", "there is no such state")))
+            .map(|state| {
+                PaymentState::from_word(&state)
+                    .ok_or_else(|| bad_input("State", "there is no such state"))
+            })
             .transpose()?;
         Ok(PaymentFilter {
             agent,
@@ -248,7 +251,10 @@ impl Desk {
             .collect())
     }
 
-    pub(crate) async fn activity_row(&self, record: &PaymentRecord) -> Result<ActivityRow, Problem> {
+    pub(crate) async fn activity_row(
+        &self,
+        record: &PaymentRecord,
+    ) -> Result<ActivityRow, Problem> {
         let agent = self.inner.ledger.agent(&record.agent).await?;
         Ok(self.row(record, agent.name.to_string()))
     }
@@ -393,11 +399,8 @@ impl Desk {
 
 /// “up 33 %”, in whole percent of the old price.
 fn price_move(was: Units, now: Units) -> String {
-    let (way, by) = if now > was {
-        ("up", now.saturating_sub(was))
-    } else {
-        ("down", was.saturating_sub(now))
-    };
+    let (way, by) =
+        if now > was { ("up", now.saturating_sub(was)) } else { ("down", was.saturating_sub(now)) };
     match by.get().saturating_mul(100).checked_div(was.get()) {
         Some(percent) if percent > 0 => format!("{way} {percent} %"),
         _ => format!("slightly {way}"),

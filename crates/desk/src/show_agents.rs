@@ -150,8 +150,7 @@ impl Desk {
         let mut least = free;
         for window in Window::ALL {
             let Some(limit) = agent.budget.limit(window) else { continue };
-            let used =
-                self.inner.ledger.window_use(&agent.id, &agent.budget, window).await?;
+            let used = self.inner.ledger.window_use(&agent.id, &agent.budget, window).await?;
             least = least.min(limit.saturating_sub(used.settled).saturating_sub(used.held));
         }
         Ok(least)
@@ -225,7 +224,8 @@ impl Desk {
         if crate::place::data_dir(None).ok().as_deref() != Some(dir) {
             args.extend([json!("--data"), json!(dir.display().to_string())]);
         }
-        pretty(&json!({ "mcpServers": { "imprest": { "command": "imprest", "args": args } } }))
+        let command = command_path();
+        pretty(&json!({ "mcpServers": { "imprest": { "command": command, "args": args } } }))
     }
 
     fn http_snippet(&self) -> String {
@@ -233,8 +233,19 @@ impl Desk {
         pretty(&json!({ "mcpServers": { "imprest": {
             "type": "http",
             "url": url,
-            "headers": { "Authorization": "Bearer <the agent’s token>" },
+            "headers": { "Authorization": "Bearer <token>" },
         } } }))
+    }
+}
+
+/// The command `imprest` beside this program, so that an agent program finds it without a search
+/// path; the bare name where there is none.
+fn command_path() -> String {
+    let name = format!("imprest{}", std::env::consts::EXE_SUFFIX);
+    let beside = std::env::current_exe().ok().map(|program| program.with_file_name(&name));
+    match beside {
+        Some(path) if path.is_file() => path.display().to_string(),
+        _ => "imprest".to_owned(),
     }
 }
 

@@ -53,8 +53,7 @@ impl Teller for DeskTeller {
             Probe::Offer(quote) => quote,
         };
         let order = inner.order(agent, &asked, &request, &quote)?;
-        let preview =
-            inner.ledger.preview(&order, inner.danger()).await.map_err(ledger_failure)?;
+        let preview = inner.ledger.preview(&order, inner.danger()).await.map_err(ledger_failure)?;
         Ok(QuoteAnswer {
             free: false,
             amount: Some(inner.amount(quote.value)),

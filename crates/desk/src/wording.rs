@@ -163,3 +163,65 @@ pub(crate) fn grade_reason(granted: Grade, in_force: Grade) -> String {
 pub(crate) fn or_no_limit(units: Option<Units>, asset: &Asset) -> String {
     units.map_or("no limit".into(), |units| asset.format(units))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use imprest_domain::{Address, AssetId};
+
+    fn asset() -> Asset {
+        Asset {
+            id: AssetId { chain_id: 1, contract: Address::ZERO },
+            symbol: "USDC".into(),
+            decimals: 6,
+            eip712_name: "USD Coin".into(),
+            eip712_version: "2".into(),
+        }
+    }
+
+    fn reason(code: ReasonCode, effect: Effect, limit: u128, observed: u128) -> Reason {
+        Reason {
+            code,
+            effect,
+            limit: Units::new(limit).ok(),
+            observed: Units::new(observed).ok(),
+            remedy: Remedy::Time,
+            resets_at: None,
+            detail: None,
+        }
+    }
+
+    #[test]
+    fn a_finding_names_both_figures_exactly() {
+        let over = reason(ReasonCode::OverPerDay, Effect::Deny, 1_000_000, 1_204_200);
+        assert_eq!(
+            finding_sentence(&over, &asset()),
+            "1.2042 would be spent today, 1.00 is the limit."
+        );
+        let within = reason(ReasonCode::OverPerPayment, Effect::Pass, 250_000, 10_000);
+        assert_eq!(finding(&within, &asset()), "0.01 is within 0.25 per payment");
+    }
+
+    #[test]
+    fn only_what_stands_in_the_way_is_told_to_agents() {
+        let verdict = Verdict {
+            outcome: imprest_domain::Outcome::Deny,
+            grade: Grade::L3,
+            reasons: vec![
+                reason(ReasonCode::OverPerDay, Effect::Deny, 1, 2),
+                reason(ReasonCode::OverPerPayment, Effect::Pass, 2, 1),
+            ],
+        };
+        let view = verdict_view(&verdict, &asset());
+        assert_eq!(view.outcome, "deny");
+        assert_eq!(view.reasons.len(), 1);
+        assert_eq!(view.reasons[0].code, "over_per_day");
+    }
+
+    #[test]
+    fn blocks_are_grouped_in_threes() {
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(1_204), "1\u{202F}204");
+        assert_eq!(grouped(1_234_567), "1\u{202F}234\u{202F}567");
+    }
+}
