@@ -67,8 +67,7 @@ impl DesktopSession {
         command.args(["-displayfd", "1", "-screen", "0", SCREEN, "-nolisten", "tcp"]);
         let log = log_file(&folder, "display")?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        let mut display_server =
-            command.spawn().map_err(|e| Obstacle::io("starting Xvfb", &e))?;
+        let mut display_server = command.spawn().map_err(|e| Obstacle::io("starting Xvfb", &e))?;
         // It says its number once it takes clients, and hangs up when it cannot start.
         let mut number = String::new();
         if let Some(stdout) = display_server.stdout.take() {
@@ -136,12 +135,10 @@ impl DesktopSession {
     /// # Errors
     /// When there is none after a while, or more than one.
     pub fn window(&self, title: &str) -> Result<String, Obstacle> {
-        until(&format!("the window “{title}”"), PATIENCE, || {
-            match &self.windows(title)?[..] {
-                [] => Ok(None),
-                [one] => Ok(Some(one.clone())),
-                many => Err(Obstacle::new(format!("{} windows are called “{title}”", many.len()))),
-            }
+        until(&format!("the window “{title}”"), PATIENCE, || match &self.windows(title)?[..] {
+            [] => Ok(None),
+            [one] => Ok(Some(one.clone())),
+            many => Err(Obstacle::new(format!("{} windows are called “{title}”", many.len()))),
         })
     }
 
@@ -240,8 +237,7 @@ fn run_inside(test: &str) -> Result<(), Obstacle> {
     private(&mut command, folder.path());
     command.stdin(Stdio::null());
     command.stdout(log_file(folder.path(), "test")?).stderr(log_file(folder.path(), "session")?);
-    let mut session =
-        command.spawn().map_err(|e| Obstacle::io("starting dbus-run-session", &e))?;
+    let mut session = command.spawn().map_err(|e| Obstacle::io("starting dbus-run-session", &e))?;
     let ended = until("the test in its session", SESSION_PATIENCE, || {
         session.try_wait().map_err(|e| Obstacle::io("waiting for the session", &e))
     });
@@ -267,8 +263,7 @@ fn run_inside(test: &str) -> Result<(), Obstacle> {
 fn everything_is_installed() -> Result<(), Obstacle> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    let is_missing =
-        |program: &str| !folders.iter().any(|folder| folder.join(program).is_file());
+    let is_missing = |program: &str| !folders.iter().any(|folder| folder.join(program).is_file());
     let missing = NEEDED.iter().filter(|(program, _)| is_missing(program));
     let packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
     if packages.is_empty() {
@@ -349,7 +344,7 @@ fn own_children() -> Vec<(Pid, String)> {
         // proc(5): number, name in parentheses, state, parent.
         let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
         let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
-        let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
+        let parent: i32 = rest.split_whitespace().nth(1)?.parse().ok()?;
         (parent == own.as_raw_nonzero().get()).then(|| (id, name.to_owned()))
     };
     entries.filter_map(Result::ok).filter_map(child).collect()

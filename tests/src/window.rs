@@ -19,8 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const REQUEST: Duration = Duration::from_secs(60);
 /// The key of an element's reference (W3C WebDriver, 12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
-/// Control+A and the keys let go again (W3C WebDriver, 17.4.2).
-const SELECT_ALL: &str = "\u{E009}a\u{E000}";
 
 /// Errors that pass when the page has come further (W3C WebDriver, 6.6).
 const PASSING: &[&str] = &[
@@ -133,7 +131,8 @@ impl Window {
     pub async fn fill(&self, css: &str, text: &str) -> Result<(), Obstacle> {
         let act = async || {
             let element = self.usable(css).await?;
-            let keys = json!({ "text": format!("{SELECT_ALL}{text}") });
+            self.ask(Method::POST, &format!("/element/{element}/clear"), &json!({})).await?;
+            let keys = json!({ "text": text });
             self.ask(Method::POST, &format!("/element/{element}/value"), &keys).await?;
             let path = format!("/element/{element}/property/value");
             match self.ask(Method::GET, &path, &Value::Null).await?.as_str() {
@@ -184,6 +183,21 @@ impl Window {
             value.as_str().map(str::to_owned).ok_or_else(missing)
         };
         self.until(css, read).await
+    }
+
+    /// The same attribute of all elements that fit, in the page's order.
+    ///
+    /// # Errors
+    /// When they cannot be read, or one is missing.
+    pub async fn attributes(&self, css: &str, name: &str) -> Result<Vec<String>, Obstacle> {
+        let mut values = Vec::new();
+        for element in self.all(css).await? {
+            let path = format!("/element/{element}/attribute/{name}");
+            let value = self.ask(Method::GET, &path, &Value::Null).await?;
+            let missing = || Obstacle::new(format!("One of {css} has no {name}"));
+            values.push(value.as_str().map(str::to_owned).ok_or_else(missing)?);
+        }
+        Ok(values)
     }
 
     /// Writes what the window shows to `target/screens/window-NAME.png`.
@@ -307,10 +321,7 @@ fn tauri_driver() -> Result<PathBuf, Obstacle> {
     if path.is_file() {
         return Ok(path);
     }
-    Err(Obstacle::new(format!(
-        "{} is not there. `cargo xtask setup` installs it.",
-        path.display()
-    )))
+    Err(Obstacle::new(format!("{} is not there. `cargo xtask setup` installs it.", path.display())))
 }
 
 /// The folder of the pictures.

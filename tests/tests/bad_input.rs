@@ -556,7 +556,7 @@ async fn changed_books_spend_nothing(desk: &mut Desk) -> Result<(), Obstacle> {
     let until = Instant::now() + PATIENCE;
     loop {
         let (_, budget) = door.get("/v1/budget").await?;
-        if budget["grade_in_force"] == "L0" {
+        if budget["grade_in_force"] == "L1" {
             break;
         }
         assert!(Instant::now() < until, "the desk does not notice: {budget}");

@@ -20,12 +20,14 @@ fn the_demo_does_what_it_says_and_leaves_the_home_alone() -> Result<(), Obstacle
     let xdg = folder.path().join("xdg");
     fs::create_dir(&xdg).expect("makes a folder");
     fs::write(desk.home().join("diary"), "mine").expect("writes to the home folder");
+    let scratch = folder.path().join("scratch");
+    fs::create_dir(&scratch).expect("makes a folder");
     let csv = folder.path().join("activity.csv");
 
     let mut command = desk.command()?;
     command.args(["demo", "--json", "--out"]).arg(&csv);
     // The desk's own place, were it looked for by mistake.
-    command.env("XDG_DATA_HOME", &xdg).env("IMPREST_DATA", desk.data());
+    command.env("XDG_DATA_HOME", &xdg).env("IMPREST_DATA", desk.data()).env("TMPDIR", &scratch);
     let told = Answer::of(command, "")?;
     let told = told.done()?;
 
@@ -46,6 +48,7 @@ fn the_demo_does_what_it_says_and_leaves_the_home_alone() -> Result<(), Obstacle
     assert_eq!(fs::read_to_string(desk.home().join("diary")).expect("still there"), "mine");
     assert_eq!(names(&xdg), BTreeSet::new());
     assert_eq!(names(desk.data()), BTreeSet::new());
+    assert_eq!(names(&scratch), BTreeSet::new(), "the throwaway desk is thrown away");
     Ok(())
 }
 

@@ -46,7 +46,7 @@ async fn journey(place: &Place, window: &Window) -> Result<(), Obstacle> {
     let again = place.agent(&token, &["fetch", &shop.good("weather"), "--key", "by-token"])?;
     assert_eq!(again.done()?["status"], "settled", "{again:?}");
 
-    pictures_of_each_screen(window, &prices).await?;
+    pictures_of_each_screen(place, window, &prices).await?;
     let file = exports(place, window).await?;
     let rows = equals_the_books(place, &file)?;
     assert_eq!(rows.len(), 3, "{rows:?}");
@@ -252,7 +252,11 @@ async fn asks_and_is_approved(
     Ok(payment)
 }
 
-async fn pictures_of_each_screen(window: &Window, payment: &str) -> Result<(), Obstacle> {
+async fn pictures_of_each_screen(
+    place: &Place,
+    window: &Window,
+    payment: &str,
+) -> Result<(), Obstacle> {
     for wanted in ["dark", "light"] {
         theme(window, wanted).await?;
         window.picture(&format!("settings-{wanted}")).await?;
@@ -273,7 +277,7 @@ async fn pictures_of_each_screen(window: &Window, payment: &str) -> Result<(), O
         let state = window.attribute(&id("evidence-state"), "data-state").await?;
         assert_eq!(state, "settled");
         window.picture(&format!("activity-evidence-{wanted}")).await?;
-        window.press_escape().await?;
+        place.session.press("Escape")?;
         window.see_none(&id("evidence")).await?;
     }
     Ok(())
