@@ -7,11 +7,11 @@ use crate::session::end;
 use crate::{DesktopSession, Obstacle, built_program};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use std::env;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 /// How long the window may take to get ready, and to come to show what is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -124,6 +124,19 @@ impl Window {
         self.until(css, act).await.map(drop)
     }
 
+    /// Clicks what ends the application, once it can be clicked.
+    ///
+    /// Whether the click arrived has to be seen by the end of the application, which may come
+    /// before the driver has its answer.
+    ///
+    /// # Errors
+    /// When it never can be clicked.
+    pub async fn click_the_last(&self, css: &str) -> Result<(), Obstacle> {
+        let element = self.until(css, async || self.usable(css).await).await?;
+        let _ = self.ask(Method::POST, &format!("/element/{element}/click"), &json!({})).await;
+        Ok(())
+    }
+
     /// Types into a field in place of what is there.
     ///
     /// # Errors
@@ -200,22 +213,20 @@ impl Window {
         Ok(values)
     }
 
-    /// Writes what the window shows to `target/screens/window-NAME.png`.
+    /// Waits until the page has been painted as it now is.
     ///
     /// # Errors
-    /// When it cannot be taken or written.
-    pub async fn picture(&self, name: &str) -> Result<PathBuf, Obstacle> {
-        use base64::Engine as _;
-
-        let taken = self.ask(Method::GET, "/screenshot", &Value::Null).await?;
-        let bytes = base64::engine::general_purpose::STANDARD
-            .decode(taken.as_str().unwrap_or_default())
-            .map_err(|e| Obstacle::new(format!("The picture is no base64: {e}")))?;
-        let folder = screens()?;
-        fs::create_dir_all(&folder).map_err(|e| Obstacle::io("making the folder", &e))?;
-        let path = folder.join(format!("window-{name}.png"));
-        fs::write(&path, bytes).map_err(|e| Obstacle::io("writing a picture", &e))?;
-        Ok(path)
+    /// When the page does not paint.
+    pub async fn painted(&self) -> Result<(), Obstacle> {
+        // Transitions start with a frame. A callback comes before its frame is painted, so the
+        // second one comes after a frame.
+        let script = "const done = arguments[0];
+            const frame = () => new Promise((next) => requestAnimationFrame(next));
+            const still = () => Promise.allSettled(document.getAnimations().map((a) => a.finished));
+            frame().then(still).then(frame).then(frame).then(() => done(true));";
+        let asked = json!({ "script": script, "args": [] });
+        self.ask(Method::POST, "/execute/async", &asked).await?;
+        Ok(())
     }
 
     async fn driver_ready(&mut self) -> Result<(), Obstacle> {
@@ -324,13 +335,8 @@ fn tauri_driver() -> Result<PathBuf, Obstacle> {
     Err(Obstacle::new(format!("{} is not there. `cargo xtask setup` installs it.", path.display())))
 }
 
-/// The folder of the pictures.
-fn screens() -> Result<PathBuf, Obstacle> {
-    Ok(target()?.join("screens"))
-}
-
 /// Cargo's target folder, two above the built programs.
-fn target() -> Result<PathBuf, Obstacle> {
+pub(crate) fn target() -> Result<PathBuf, Obstacle> {
     let program = built_program("imprest")?;
     Ok(program.ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf())
 }

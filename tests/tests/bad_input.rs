@@ -79,6 +79,7 @@ fn damaged_files_are_named_and_left_as_they_are() -> Result<(), Obstacle> {
     let damaged: [(&Path, &[u8]); 6] = [
         (&ledger, &noise),
         (&ledger, b"garbage"),
+        (&ledger, b""),
         (&ledger, &books[..books.len() / 2]),
         (&ledger, &books[..3_000]),
         (&vault, b"{"),
@@ -133,7 +134,7 @@ fn what_keeps_a_desk_from_starting_is_said() -> Result<(), Obstacle> {
     let absent = desk.read(&["status"])?;
     two_lines(&absent, 5, "No desk is running", "imprest serve");
 
-    // None of this stands in the way of the next start, nor did it leave anything running.
+    // None of this stands in the way of the next start.
     desk.serve()?;
     let second = serve(&desk, &[], None);
     two_lines(&second, 1, "Another desk is open", "--data");
@@ -142,6 +143,7 @@ fn what_keeps_a_desk_from_starting_is_said() -> Result<(), Obstacle> {
 }
 
 /// A seller that answers each path with the bytes it was given, and remembers what it was sent.
+/// What it says to a signature stands under the path with ` signed` behind it.
 struct HostileShop {
     address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
@@ -174,7 +176,10 @@ impl HostileShop {
         let mut head = String::new();
         let mut lines = BufReader::new(stream.try_clone()?.take(64 * 1024));
         while lines.read_line(&mut head)? > 2 {}
-        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        if is_signed(&head) {
+            path.push_str(" signed");
+        }
         heard.lock().unwrap_or_else(PoisonError::into_inner).push(head);
         let nothing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec();
         (&stream).write_all(answers.get(&path).unwrap_or(&nothing))
@@ -183,6 +188,11 @@ impl HostileShop {
     fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Whether the head of a request carries a payment.
+fn is_signed(head: &str) -> bool {
+    head.to_lowercase().contains("\r\npayment-signature:")
 }
 
 fn payment_required(headers: &[String], body: &str) -> Vec<u8> {
@@ -303,7 +313,13 @@ fn hostile_answers(
         names.insert(format!("/{at}"), what);
         paths.insert(format!("/{at}"), answer);
     }
-    paths.insert("/fair".into(), payment_required(&[encoded], "{}"));
+    let fair = payment_required(&[encoded], "{}");
+    for path in ["/fair", "/silent", "/broken", "/greedy", "/greedy signed"] {
+        paths.insert(path.into(), fair.clone());
+    }
+    paths.insert("/silent signed".into(), Vec::new());
+    let broken = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
+    paths.insert("/broken signed".into(), broken.to_vec());
     paths
 }
 
@@ -319,12 +335,14 @@ async fn strangers_get_neither_money_nor_a_way_in() -> Result<(), Obstacle> {
     let mut names = BTreeMap::new();
     let shop = HostileShop::open(|origin| hostile_answers(origin, &practice, &mut names));
 
+    a_redirect_leads_nowhere(&desk, &door).await?;
     unlisted_hosts_hear_nothing(&desk, &token, &door, &shop).await?;
     let host = shop.address.to_string();
     assert_eq!(desk.owner(&["hosts", "allow", &host])?.code, 0);
     malformed_terms_are_never_paid(&desk, &door, &shop, &names, &practice).await?;
     a_shop_that_is_gone_is_named(&desk, &token)?;
     a_locked_desk_signs_nothing(&desk, &token, &door, &shop).await?;
+    a_signature_that_buys_nothing_counts_as_spent(&desk, &door, &shop).await?;
     malformed_requests_are_explained(&desk, &token)?;
     unknown_agents_are_named(&desk)?;
     dead_tokens_open_nothing(&desk, &ready, &token).await?;
@@ -351,6 +369,23 @@ async fn unlisted_hosts_hear_nothing(
     let refused = desk.agent(token, &["fetch", &url])?;
     two_lines(&refused, 2, "not on the public internet", "");
     assert_eq!(shop.heard(), Vec::<String>::new(), "not even a connection is used");
+    Ok(())
+}
+
+/// A listed shop cannot lead the desk on to an address that is not listed.
+async fn a_redirect_leads_nowhere(desk: &Desk, door: &HttpDoor) -> Result<(), Obstacle> {
+    let unlisted = HostileShop::open(|_| BTreeMap::new());
+    let goal = unlisted.address;
+    let listed = HostileShop::open(|_| {
+        let found =
+            format!("HTTP/1.1 302 Found\r\nLocation: http://{goal}/\r\nContent-Length: 0\r\n\r\n");
+        BTreeMap::from([("/".to_owned(), found.into_bytes())])
+    });
+    assert_eq!(desk.owner(&["hosts", "allow", &listed.address.to_string()])?.code, 0);
+    let answer = door.fetch(&json!({ "url": format!("http://{}/", listed.address) })).await?;
+    assert_eq!((&answer["status"], &answer["response"]["status"]), (&json!("free"), &json!(302)));
+    assert_eq!(listed.heard().len(), 1);
+    assert_eq!(unlisted.heard(), Vec::<String>::new());
     Ok(())
 }
 
@@ -399,7 +434,7 @@ async fn malformed_terms_are_never_paid(
     assert_eq!(page.done()?["row"]["float"], row["float"]);
     let heard = shop.heard();
     assert!(heard.len() > names.len(), "each was asked: {} of {}", heard.len(), names.len());
-    let signed = heard.iter().find(|head| head.to_lowercase().contains("payment-signature"));
+    let signed = heard.iter().find(|head| is_signed(head));
     assert_eq!(signed, None, "a signature went out");
     Ok(())
 }
@@ -435,6 +470,36 @@ async fn a_locked_desk_signs_nothing(
     let silent = desk.read(&["unlock"])?;
     two_lines(&silent, 6, "needs the passphrase", "--passphrase-stdin");
     desk.owner(&["unlock"])?.done()?;
+    Ok(())
+}
+
+/// A shop may take the money later, so what it was given stays reserved and is given only once.
+async fn a_signature_that_buys_nothing_counts_as_spent(
+    desk: &Desk,
+    door: &HttpDoor,
+    shop: &HostileShop,
+) -> Result<(), Obstacle> {
+    let paths = ["/silent", "/broken", "/greedy"];
+    for path in paths {
+        let url = format!("http://{}{path}", shop.address);
+        let ask = json!({ "url": url, "idempotency_key": path, "wait_ms": 0 });
+        let answer = door.fetch(&ask).await?;
+        assert_eq!(answer["status"], "unknown", "{answer}");
+        assert_eq!(answer["payment"]["state"], "unknown", "{answer}");
+        assert!(answer["payment"]["valid_before"].is_string(), "{answer}");
+        assert!(answer["note"].as_str().is_some_and(|note| note.len() > 20), "{answer}");
+        let again = door.fetch(&ask).await?;
+        assert_eq!(again["payment"]["id"], answer["payment"]["id"], "{again}");
+        assert_eq!(again["status"], "unknown", "{again}");
+        let sent = |head: &&String| is_signed(head) && head.contains(&format!(" {path} "));
+        assert_eq!(shop.heard().iter().filter(sent).count(), 1, "{path} was signed for once");
+    }
+    let (_, budget) = door.get("/v1/budget").await?;
+    let day = &budget["windows"][0];
+    assert_eq!((&day["spent"], &day["in_flight"]), (&json!("0.00"), &json!("0.03")), "{budget}");
+    let books = desk.read(&["books"])?;
+    let books = books.done()?;
+    assert_eq!((&books["equal"], &books["in_flight"]), (&json!(true), &json!("0.03")), "{books}");
     Ok(())
 }
 
@@ -578,6 +643,9 @@ async fn changed_books_spend_nothing(desk: &mut Desk) -> Result<(), Obstacle> {
 async fn a_full_disk_signs_nothing_and_heals() -> Result<(), Obstacle> {
     let disk = imprest_tests::SmallDisk::mount(16)?;
     let mut desk = Desk::on(&disk)?;
+    disk.fill()?;
+    two_lines(&desk.owner(&["init", "--practice"])?, 1, "disk is full", "");
+    disk.free()?;
     desk.owner(&["init", "--practice"])?.done()?;
     let ready = desk.serve()?.clone();
     let practice = ready.practice.clone().expect("a practice network");
@@ -597,7 +665,7 @@ async fn a_full_disk_signs_nothing_and_heals() -> Result<(), Obstacle> {
         two_lines(&buy(key)?, 1, "The disk is full", "Free some space");
     }
     // The owner's word holds on a full disk too, although it cannot be written down.
-    two_lines(&desk.read(&["freeze"])?, 1, "The disk is full", "Free some space");
+    two_lines(&desk.read(&["freeze"])?, 1, "Signing has stopped", "Free some space");
     assert_eq!(door.payments().await?, payments, "reading goes on, and nothing was held");
     assert_eq!(token_balance(&practice.rpc, &practice.usdc, &address).await?, before);
 
@@ -612,5 +680,14 @@ async fn a_full_disk_signs_nothing_and_heals() -> Result<(), Obstacle> {
     assert_eq!(desk.read(&["verify"])?.done()?["whole"], true);
     assert_eq!(desk.read(&["books"])?.done()?["equal"], true);
     assert!(!desk.complaints().contains("panicked"), "{}", desk.complaints());
+
+    // A power cut while the disk is full, and a start before there is room again.
+    disk.fill()?;
+    desk.kill();
+    two_lines(&serve(&desk, &[], None), 1, "No space left", "");
+    disk.free()?;
+    desk.serve()?;
+    assert_eq!(desk.read(&["verify"])?.done()?["whole"], true);
+    assert_eq!(desk.read(&["books"])?.done()?["equal"], true);
     Ok(())
 }

@@ -130,6 +130,7 @@ async fn every_door_buys_from_the_official_seller() -> Result<(), Obstacle> {
     buy_with_the_command(&market).await?;
     buy_over_mcp(&market, &by_http(&market).await?, "mcp-http").await?;
     buy_over_mcp(&market, &by_stdio(&market).await?, "mcp-stdio").await?;
+    a_bridge_without_a_token_says_so(&market)?;
     assert_eq!(market.paid_units().await?, 4 * REPORT_UNITS + 2 * ECHO_UNITS);
     assert_eq!(market.served("/report").await?, 4);
     assert_eq!(market.served("/echo").await?, 2);
@@ -238,6 +239,18 @@ async fn by_stdio(market: &Market) -> Result<McpClient, Obstacle> {
     let bridge = bridge.map_err(|e| Obstacle::new(format!("starting imprest mcp: {e}")))?;
     let connected = ().serve_with_lifecycle(bridge, ClientLifecycleMode::Initialize).await;
     connected.map_err(|e| Obstacle::new(format!("MCP over stdio: {e}")))
+}
+
+/// With a name and no keychain the bridge says so, and keeps standard output for the protocol.
+fn a_bridge_without_a_token_says_so(market: &Market) -> Result<(), Obstacle> {
+    let mut command = market.desk.command()?;
+    command.args(["mcp", "--agent", "Buyer", "--data"]).arg(market.desk.data());
+    let answer = Answer::of(command, "")?;
+    assert_eq!((answer.code, answer.stdout.as_str()), (1, ""), "{answer:?}");
+    assert_eq!(answer.stderr.lines().count(), 2, "{answer:?}");
+    assert!(answer.stderr.contains("keychain"), "{answer:?}");
+    assert!(answer.stderr.contains("IMPREST_TOKEN"), "{answer:?}");
+    Ok(())
 }
 
 async fn buy_over_mcp(market: &Market, client: &McpClient, key: &str) -> Result<(), Obstacle> {

@@ -27,17 +27,30 @@ async fn from_the_first_passphrase_to_a_file_that_equals_books_and_chain() -> Re
     let place = Place { data: session.folder().join("desk"), session };
     let data = place.data.to_string_lossy().into_owned();
     let window = Window::open(&place.session, &["--practice", "--data", &data]).await?;
+    let mut look_back = LookBack { place: &place, arrived: false };
     let ended = journey(&place, &window).await;
-    if ended.is_err() {
-        let picture = window.picture("at-the-obstacle").await;
-        eprintln!("{picture:?}\n{}", place.session.said("window"));
-    }
+    look_back.arrived = ended.is_ok();
     ended
 }
 
+/// Keeps what was to be seen where the journey broke off, by an error or a failed comparison.
+struct LookBack<'a> {
+    place: &'a Place,
+    arrived: bool,
+}
+
+impl Drop for LookBack<'_> {
+    fn drop(&mut self) {
+        if !self.arrived {
+            let picture = self.place.session.picture("at-the-obstacle");
+            eprintln!("{picture:?}\n{}", self.place.session.said("window"));
+        }
+    }
+}
+
 async fn journey(place: &Place, window: &Window) -> Result<(), Obstacle> {
-    welcome(window).await?;
-    let token = first_agent(window).await?;
+    welcome(place, window).await?;
+    let token = first_agent(place, window).await?;
     let shop = Shop::of(place)?;
     let before = shop.balances(place).await?;
 
@@ -127,7 +140,7 @@ impl Shop {
     async fn balances(&self, place: &Place) -> Result<(u128, u128), Obstacle> {
         let weather = self.good("weather");
         let quote = place.read(&["quote", &weather, "--agent", AGENT])?;
-        let till = text(&quote.done()?["quote"]["pay_to"]).to_owned();
+        let till = text(&quote.done()?["pay_to"]).to_owned();
         Ok((
             token_balance(&self.rpc, &self.usdc, &self.float).await?,
             token_balance(&self.rpc, &self.usdc, &till).await?,
@@ -158,17 +171,17 @@ impl Shop {
     }
 }
 
-async fn welcome(window: &Window) -> Result<(), Obstacle> {
+async fn welcome(place: &Place, window: &Window) -> Result<(), Obstacle> {
     window.see(&id("practice")).await?;
     window.fill(&id("passphrase"), PASSPHRASE).await?;
     window.fill(&id("passphrase-again"), PASSPHRASE).await?;
-    window.picture("welcome").await?;
+    picture(place, window, "welcome").await?;
     window.click(&id("create-vault")).await?;
 
     window.see(&id("word")).await?;
     let words = window.texts(&id("word")).await?;
     assert_eq!(words.len(), 24);
-    window.picture("words").await?;
+    picture(place, window, "words").await?;
     window.click(&id("words-written")).await?;
 
     assert_eq!(window.see(&id("confirm-word")).await?, 3);
@@ -183,18 +196,18 @@ async fn welcome(window: &Window) -> Result<(), Obstacle> {
     window.click(&id("practice-go")).await
 }
 
-async fn first_agent(window: &Window) -> Result<String, Obstacle> {
+async fn first_agent(place: &Place, window: &Window) -> Result<String, Obstacle> {
     window.fill(&id("agent-name"), AGENT).await?;
     window.fill(&id("budget-amount"), "5.00").await?;
     window.fill(&id("budget-per-payment"), "0.25").await?;
-    window.picture("first-agent").await?;
+    picture(place, window, "first-agent").await?;
     window.click(&id("create-agent")).await?;
     let token = window.text(&id("token")).await?;
     assert!(token.starts_with("imp_"), "{token}");
     let kept = window.attribute(&id("token-keychain"), "data-in-keychain").await?;
     assert_eq!(kept, "true", "the unlocked keychain takes the token");
     window.see(&id("snippet-mcp")).await?;
-    window.picture("connect").await?;
+    picture(place, window, "connect").await?;
     window.click(&id("to-desk")).await?;
     window.see(&id("spent-today")).await?;
     Ok(token)
@@ -235,11 +248,11 @@ async fn asks_and_is_approved(
     window.click(&id("nav-desk")).await?;
     let armed = "[data-testid='approval'][data-armed='true']";
     window.see(armed).await?;
-    window.picture("desk-approval-dark").await?;
+    picture(place, window, "desk-approval-dark").await?;
     theme(window, "light").await?;
     window.click(&id("nav-desk")).await?;
     window.see(armed).await?;
-    window.picture("desk-approval").await?;
+    picture(place, window, "desk-approval").await?;
 
     window.click(&id("approve")).await?;
     let bought = finished(asked).await?;
@@ -259,24 +272,27 @@ async fn pictures_of_each_screen(
 ) -> Result<(), Obstacle> {
     for wanted in ["dark", "light"] {
         theme(window, wanted).await?;
-        window.picture(&format!("settings-{wanted}")).await?;
+        picture(place, window, &format!("appearance-{wanted}")).await?;
         window.click(&id("nav-agents")).await?;
         window.see(&id("agent-row")).await?;
-        window.picture(&format!("agents-{wanted}")).await?;
+        picture(place, window, &format!("agents-{wanted}")).await?;
         window.click(&format!("{} a", id("agent-row"))).await?;
         window.see(&id("float-chain")).await?;
         window.see(&id("grade-L3")).await?;
-        window.picture(&format!("agent-{wanted}")).await?;
+        picture(place, window, &format!("agent-{wanted}")).await?;
+        window.click(&id("nav-settings")).await?;
+        window.see(&id("theme-dark")).await?;
+        picture(place, window, &format!("settings-{wanted}")).await?;
         window.click(&id("nav-desk")).await?;
         window.see(&row(payment, "settled")).await?;
-        window.picture(&format!("desk-{wanted}")).await?;
+        picture(place, window, &format!("desk-{wanted}")).await?;
         window.click(&id("nav-activity")).await?;
         window.see("[data-testid='books'][data-equal='true']").await?;
-        window.click(&row(payment, "settled")).await?;
+        window.click(&format!("{} button", row(payment, "settled"))).await?;
         window.see(&id("finding")).await?;
         let state = window.attribute(&id("evidence-state"), "data-state").await?;
         assert_eq!(state, "settled");
-        window.picture(&format!("activity-evidence-{wanted}")).await?;
+        picture(place, window, &format!("activity-evidence-{wanted}")).await?;
         place.session.press("Escape")?;
         window.see_none(&id("evidence")).await?;
     }
@@ -298,7 +314,7 @@ async fn exports(place: &Place, window: &Window) -> Result<PathBuf, Obstacle> {
     let digest = hex::encode(Sha256::digest(&bytes));
     assert!(told.contains(&digest), "{digest} is not told: {told}");
     assert!(told.contains(&*path.to_string_lossy()), "{told}");
-    window.picture("activity-exported").await?;
+    picture(place, window, "activity-exported").await?;
     Ok(path)
 }
 
@@ -369,7 +385,7 @@ async fn freezes(place: &Place, window: &Window, shop: &Shop) -> Result<(), Obst
     let reasons = answer["verdict"]["reasons"].as_array().expect("reasons");
     assert!(reasons.iter().any(|reason| reason["code"] == "frozen"), "{answer}");
     window.see(&row(text(&answer["payment"]["id"]), "refused")).await?;
-    window.picture("desk-frozen").await.map(drop)
+    picture(place, window, "desk-frozen").await
 }
 
 /// Closing the window leaves the desk running, and starting it again brings the same one back.
@@ -401,11 +417,17 @@ async fn thaws_and_quits(place: &Place, window: &Window) -> Result<(), Obstacle>
     window.see_none(&id("frozen")).await?;
     window.click(&id("nav-settings")).await?;
     window.click(&id("quit")).await?;
-    window.click(&id("quit-confirm")).await?;
+    window.click_the_last(&id("quit-confirm")).await?;
     place.session.no_window("Imprest")?;
     until("the desk to close", Duration::from_secs(20), || {
         Ok((place.read(&["budget", "--agent", AGENT])?.code == 5).then_some(()))
     })
+}
+
+/// Keeps what a person sees now.
+async fn picture(place: &Place, window: &Window, name: &str) -> Result<(), Obstacle> {
+    window.painted().await?;
+    place.session.picture(name).map(drop)
 }
 
 async fn theme(window: &Window, name: &str) -> Result<(), Obstacle> {

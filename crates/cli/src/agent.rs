@@ -71,7 +71,7 @@ fn for_a_shell(failure: Failure) -> Fault {
         FailureCode::Unauthorized => {
             "Put the agent’s newest token in IMPREST_TOKEN, or ask the owner to rotate it."
         }
-        FailureCode::BadRequest => {
+        FailureCode::BadRequest if failure.recovery.contains("openapi") => {
             "Correct the request; `imprest fetch --help` describes its form."
         }
         FailureCode::NotFound => "`imprest payments` lists your own.",

@@ -6,14 +6,14 @@ use crate::problem::{ErrorCode, bad_input, failure_problem, rails_failure};
 use crate::view::{ActivityRow, Problem};
 use imprest_domain::{ApprovalId, PaymentId, plain_line};
 use imprest_gateway::wire::FetchRequest;
-use imprest_ledger::{Approved, Order};
+use imprest_ledger::Approved;
 use imprest_rails::{Probe, Quote, Request};
 
 impl Desk {
     /// Says yes to exactly one payment.
     ///
     /// The payee is asked again first: what is paid is what the owner saw, or nothing. When the
-    /// offer has changed the old question is void and a new one is asked.
+    /// offer has changed the question is void, and the agent is told to ask anew.
     ///
     /// # Errors
     /// When the question is not waiting any more, the vault is locked or the payee does not answer.
@@ -33,10 +33,8 @@ impl Desk {
             .order(&waiting.payment.agent, &asked, &request, &quote)
             .map_err(failure_problem)?;
         let inner = &self.inner;
-        let approved = inner
-            .ledger
-            .approve(&approval, order.clone(), inner.asset.clone(), inner.danger())
-            .await?;
+        let approved =
+            inner.ledger.approve(&approval, order, inner.asset.clone(), inner.danger()).await?;
         match approved {
             Approved::Granted { grant, .. } => {
                 // The yes is durable; how the payee takes it need not keep the owner waiting.
@@ -47,12 +45,8 @@ impl Desk {
                     }
                 });
             }
-            Approved::Refused { .. } => {}
-            Approved::Changed { .. } => {
-                // A new order, decided anew. It has no idempotency key: that names the old one.
-                let anew = Order { client_key: None, ..order };
-                self.place_order(anew, asked, request, quote).await.map_err(failure_problem)?;
-            }
+            // Nothing is paid: the agent is told, and asks anew if it still wants it.
+            Approved::Refused { .. } | Approved::Changed { .. } => {}
         }
         self.end_question(&payment).await
     }

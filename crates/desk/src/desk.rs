@@ -15,7 +15,7 @@ use imprest_vault::{KdfCost, Keychain, Vault};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, broadcast};
@@ -24,6 +24,8 @@ use tokio_util::task::TaskTracker;
 
 /// The port agents connect to when nobody says otherwise.
 const DOOR_PORT: u16 = 4020;
+/// How old the last look at the chain may be before nothing is paid.
+const STALE_MS: i64 = 60_000;
 /// How many changes a slow window may lag behind before it is told to ask for everything.
 const CHANGES_KEPT: usize = 256;
 
@@ -119,6 +121,10 @@ pub(crate) struct Inner {
     pub(crate) questions: broadcast::Sender<ApprovalCard>,
     pub(crate) reachable: AtomicBool,
     pub(crate) block: AtomicU64,
+    /// When the chain was last read, milliseconds since 1970.
+    pub(crate) looked_ms: AtomicI64,
+    /// Agents are made one at a time.
+    pub(crate) adding: Mutex<()>,
     /// Set when the books contradict themselves; nothing is signed then.
     pub(crate) broken: AtomicBool,
     /// Wakes the reconciling job before its time.
@@ -149,8 +155,11 @@ impl Desk {
         place.make()?;
         let lock = place.take()?;
         let settings = place.load_settings()?;
-        let ledger = Ledger::open(&place.ledger()).await?;
         let vault = open_vault(&place)?;
+        if vault.is_some() {
+            books_must_be_there(&place)?;
+        }
+        let ledger = Ledger::open(&place.ledger()).await?;
         let network = Networks::built_in()
             .ok()
             .and_then(|networks| networks.practice().cloned())
@@ -168,7 +177,11 @@ impl Desk {
         };
         let desk = Desk::assemble(options, place, ledger, vault, network, asset, practice, lock)?;
         if desk.inner.serves {
-            desk.start(settings).await?;
+            if let Err(problem) = desk.start(settings).await {
+                // Nothing keeps running: neither the chain, nor the lock on the folder.
+                desk.close().await;
+                return Err(problem);
+            }
         }
         Ok(desk)
     }
@@ -228,6 +241,8 @@ impl Desk {
                 questions: broadcast::Sender::new(CHANGES_KEPT),
                 reachable: AtomicBool::new(options.serve),
                 block: AtomicU64::new(0),
+                looked_ms: AtomicI64::new(jiff::Timestamp::now().as_millisecond()),
+                adding: Mutex::new(()),
                 broken: AtomicBool::new(false),
                 reconcile_now: Notify::new(),
                 treasury: Mutex::new(()),
@@ -247,14 +262,23 @@ impl Desk {
             }
         }
         self.halt_if_frozen().await?;
+        jobs::prove(self).await;
         let kept_port = settings.as_ref().and_then(|s| s.port);
         let listener = listen(self.inner.listen, kept_port).await?;
         let port = listener.local_addr().ok().map(|at| at.port());
+        if let (Some(kept), Some(port), None) = (kept_port, port, self.inner.listen)
+            && kept != port
+        {
+            tracing::warn!(
+                "port {kept}, which this desk's agents know, is taken by another program; they are served on {port} this time"
+            );
+        }
         self.inner.place.save_settings(&Settings {
             version: 1,
             practice: self.inner.practice_mode,
             asset: Some(self.inner.asset.clone()),
-            port,
+            // A stand-in port is for this time only; a port that was asked for is kept.
+            port: if self.inner.listen.is_some() { port } else { kept_port.or(port) },
         })?;
         jobs::start(self);
         owner::listen(self)?;
@@ -370,10 +394,23 @@ impl Inner {
         self.keychain.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How suspicious the world looks. So far one signal is wired: books that contradict
-    /// themselves.
+    /// How suspicious the world looks, and why. Two signals are wired so far.
+    pub(crate) fn suspicion(&self) -> (Danger, Option<&'static str>) {
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        if self.broken.load(Ordering::Relaxed) {
+            (Danger::Halted, Some("the books contradict themselves"))
+        } else if self.serves
+            && now_ms.saturating_sub(self.looked_ms.load(Ordering::Relaxed)) > STALE_MS
+        {
+            (Danger::Halted, Some("the chain has not answered for a while"))
+        } else {
+            (Danger::Calm, None)
+        }
+    }
+
+    /// How suspicious the world looks.
     pub(crate) fn danger(&self) -> Danger {
-        if self.broken.load(Ordering::Relaxed) { Danger::Halted } else { Danger::Calm }
+        self.suspicion().0
     }
 
     /// Tells whoever watches that something changed.
@@ -395,6 +432,24 @@ fn open_vault(place: &Place) -> Result<Option<Arc<Vault>>, Problem> {
         Ok(true) => Ok(Some(Arc::new(Vault::open(place.vault())?))),
         Ok(false) => Ok(None),
         Err(error) => Err(unusable(&place.vault(), &error)),
+    }
+}
+
+/// The vault is only ever made after the books, so a vault without books has lost them: new ones
+/// would forget a freeze, and give old addresses to new agents.
+fn books_must_be_there(place: &Place) -> Result<(), Problem> {
+    let path = place.ledger();
+    match std::fs::metadata(&path) {
+        Ok(file) if file.len() > 0 => Ok(()),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unusable(&path, &error)),
+        _ => Err(Problem::new(
+            ErrorCode::Disk,
+            format!(
+                "The ledger {} is missing or empty, though this desk has a vault.",
+                path.display()
+            ),
+            "Put a backup copy in its place. Nothing is paid without the books.",
+        )),
     }
 }
 

@@ -11,7 +11,7 @@ use imprest_ledger::PaymentRecord;
 use imprest_report::{ActivityLine, write_activity_csv};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How many payments are read at once.
 const PAGE: u32 = 1_000;
@@ -30,6 +30,12 @@ impl Desk {
         let path = PathBuf::from(path);
         if !path.is_absolute() {
             return Err(bad_input("File", "give the whole path"));
+        }
+        if path.extension().is_none_or(|end| end != "csv") && self.is_own_folder(&path) {
+            return Err(bad_input(
+                "File",
+                "the desk’s own files lie there; choose another folder, or a name that ends in .csv",
+            ));
         }
         let filter = self.read_filter(&filter).await?;
         let names: HashMap<_, _> = self
@@ -64,6 +70,12 @@ impl Desk {
             rows,
             sha256: hex::encode(Sha256::digest(&bytes)),
         })
+    }
+
+    /// Whether a file would lie among the desk's own.
+    fn is_own_folder(&self, path: &Path) -> bool {
+        let whole = |path: &Path| path.canonicalize().ok();
+        path.parent().and_then(whole) == whole(self.inner.place.dir())
     }
 
     fn line(&self, record: PaymentRecord, agent: String) -> ActivityLine {

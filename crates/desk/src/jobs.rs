@@ -19,6 +19,10 @@ const SETTLED_DEPTH_BLOCKS: u64 = 2;
 const RECONCILE_AT_ONCE: usize = 8;
 /// How far before its hold an authorisation's use is looked for: clocks differ, blocks do not.
 const SEARCH_BACK_BLOCKS: u64 = 300;
+/// How often what is kept for a while is thinned out.
+const TIDY_EVERY: Duration = Duration::from_secs(600);
+/// How many of the newest paid responses stay for retries to find.
+const RESPONSES_KEPT: u32 = 500;
 /// The most blocks one look for deposits reads.
 const DEPOSIT_BLOCKS_MAX: u64 = 2_000;
 
@@ -31,19 +35,21 @@ pub(crate) fn start(desk: &Desk) {
     };
     spawn(Box::pin(reconcile(desk.clone())));
     spawn(Box::pin(lapse(desk.clone())));
-    spawn(Box::pin(prove(desk.clone())));
 }
 
-/// Replays the books once at the start: what contradicts itself must not spend.
-async fn prove(desk: Desk) {
+/// Replays the books before the door opens: what contradicts itself, or cannot be read, must not
+/// spend.
+pub(crate) async fn prove(desk: &Desk) {
     match desk.inner.ledger.verify().await {
         Ok(found) if found.faults.is_empty() => {}
         Ok(found) => {
             tracing::error!(faults = ?found.faults, "the books contradict themselves; nothing is signed");
             desk.inner.broken.store(true, Ordering::Relaxed);
-            desk.inner.changed(&["status", "overview", "agents"]);
         }
-        Err(error) => tracing::warn!(%error, "the books could not be proven"),
+        Err(error) => {
+            tracing::error!(%error, "the books cannot be read whole; nothing is signed");
+            desk.inner.broken.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -51,6 +57,7 @@ async fn prove(desk: Desk) {
 async fn lapse(desk: Desk) {
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tidied = Instant::now();
     loop {
         tokio::select! {
             () = desk.inner.closing.cancelled() => return,
@@ -65,6 +72,12 @@ async fn lapse(desk: Desk) {
                 desk.inner.changed(&["overview", "activity", "status"]);
             }
             Err(error) => tracing::warn!(%error, "questions could not lapse"),
+        }
+        if tidied.elapsed() >= TIDY_EVERY {
+            tidied = Instant::now();
+            if let Err(error) = desk.inner.ledger.prune_responses(RESPONSES_KEPT).await {
+                tracing::warn!(%error, "old responses could not be forgotten");
+            }
         }
     }
 }
@@ -247,20 +260,27 @@ async fn deposits(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> 
 fn note_reachable(desk: &Desk, reachable: bool, block: Option<u64>) {
     if let Some(block) = block {
         desk.inner.block.store(block, Ordering::Relaxed);
+        desk.inner.looked_ms.store(jiff::Timestamp::now().as_millisecond(), Ordering::Relaxed);
     }
     if desk.inner.reachable.swap(reachable, Ordering::Relaxed) != reachable {
         desk.inner.changed(&["status"]);
     }
 }
 
-/// Waits until a block lies deep enough under the newest one.
-pub(crate) async fn wait_depth(chain: &Chain, block: u64) -> Result<(), ChainError> {
+/// Waits until a block lies deep enough under the newest one; false when it takes too long.
+pub(crate) async fn wait_depth(
+    chain: &Chain,
+    block: u64,
+    patience: Duration,
+) -> Result<bool, ChainError> {
     let pause = Duration::from_millis((chain.network().block_time_ms / 4).clamp(50, 2_000));
+    let end = Instant::now() + patience;
     let mut tick = interval(pause);
-    loop {
+    while Instant::now() < end {
         tick.tick().await;
         if chain.head().await?.number >= block + SETTLED_DEPTH_BLOCKS {
-            return Ok(());
+            return Ok(true);
         }
     }
+    Ok(false)
 }

@@ -17,12 +17,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 /// The most one line may be, in bytes.
 const LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How long a connected program may take to ask.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a running desk may take to say that it runs.
+const RUNNING_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a command may take; a refill waits for the chain.
+const CALL_TIMEOUT: Duration = Duration::from_secs(180);
+/// How many owner's programs are served at once.
+const CONNECTIONS_MAX: usize = 32;
 /// How long a wrong passphrase keeps the next try waiting.
 const WRONG_PAUSE: Duration = Duration::from_millis(500);
 /// The longest path a Unix socket can have, with some room.
@@ -105,18 +111,39 @@ pub async fn call(
         "args": args,
         "passphrase": passphrase.map(SecretText::expose),
     });
-    exchange(data_dir, &ask).await
+    within(CALL_TIMEOUT, exchange(data_dir, &ask)).await
 }
 
 /// Where the desk that runs on a data folder can be reached, if one runs.
 pub async fn running(data_dir: &Path) -> Option<Running> {
-    let answer = exchange(data_dir, &json!({ "command": "running" })).await.ok()?;
+    let ask = json!({ "command": "running" });
+    let answer = within(RUNNING_TIMEOUT, exchange(data_dir, &ask)).await.ok()?;
     serde_json::from_value(answer).ok()
+}
+
+async fn within(
+    patience: Duration,
+    exchange: impl Future<Output = Result<Value, OwnerError>>,
+) -> Result<Value, OwnerError> {
+    tokio::time::timeout(patience, exchange).await.unwrap_or_else(|_| {
+        Err(OwnerError::Refused(Problem::new(
+            ErrorCode::Unavailable,
+            format!("The desk gave no answer within {} seconds.", patience.as_secs()),
+            "Look whether it still runs; end it and start it again if it hangs.",
+        )))
+    })
 }
 
 async fn exchange(data_dir: &Path, ask: &Value) -> Result<Value, OwnerError> {
     let mut stream =
         UnixStream::connect(socket(data_dir)).await.map_err(|_| OwnerError::NotRunning)?;
+    if !is_ours(&stream, data_dir) {
+        return Err(OwnerError::Refused(Problem::new(
+            ErrorCode::Unavailable,
+            "Another user's program answers where this desk should.",
+            "Nothing was sent to it. Start the desk with a shorter data folder path.",
+        )));
+    }
     let cut = |error: std::io::Error| {
         OwnerError::Refused(Problem::new(
             ErrorCode::Unavailable,
@@ -147,7 +174,15 @@ async fn exchange(data_dir: &Path, ask: &Value) -> Result<Value, OwnerError> {
     }
 }
 
-/// The socket's path: in the folder, or in the temporary folder under a name made from it when
+/// Whether the program at the other end runs as the user whose folder this is: a passphrase is not
+/// for anyone else.
+fn is_ours(stream: &UnixStream, data_dir: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let folder = std::fs::metadata(data_dir).map(|folder| folder.uid());
+    matches!((stream.peer_cred(), folder), (Ok(peer), Ok(owner)) if peer.uid() == owner)
+}
+
+/// The socket's path: in the folder, or in the run-time folder under a name made from it when
 /// the folder's path is too long for a socket.
 fn socket(data_dir: &Path) -> PathBuf {
     let inside = data_dir.join("owner.sock");
@@ -155,7 +190,9 @@ fn socket(data_dir: &Path) -> PathBuf {
         return inside;
     }
     let name = hex::encode(&Sha256::digest(data_dir.as_os_str().as_encoded_bytes())[..12]);
-    std::env::temp_dir().join(format!("imprest-{name}.sock"))
+    // The user's own run-time folder, where there is one: nobody else can make files in it.
+    let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_dir());
+    own.unwrap_or_else(std::env::temp_dir).join(format!("imprest-{name}.sock"))
 }
 
 pub(crate) fn forget_socket(data_dir: &Path) {
@@ -178,14 +215,21 @@ pub(crate) fn listen(desk: &Desk) -> Result<(), Problem> {
     tasks.spawn(async move {
         // One passphrase at a time, and a pause after a wrong one: guessing is slow.
         let guard = Arc::new(Mutex::new(()));
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let accepted = tokio::select! {
                 () = desk.inner.closing.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
-            let Ok((stream, _)) = accepted else { continue };
+            let Ok((stream, _)) = accepted else {
+                // No file handles left, most likely: trying again at once would only burn time.
+                tokio::time::sleep(WRONG_PAUSE).await;
+                continue;
+            };
             let (desk, guard) = (desk.clone(), guard.clone());
+            let Ok(place) = places.clone().acquire_owned().await else { return };
             tokio::spawn(async move {
+                let _place = place;
                 if let Err(error) = serve_one(desk, stream, guard).await {
                     tracing::debug!(%error, "an owner's program hung up");
                 }

@@ -41,9 +41,8 @@ impl Desk {
         })
         .await?;
         self.inner.adopt_vault(vault);
-        self.halt_if_frozen().await?;
-        self.fill_practice_treasury().await?;
-        self.inner.changed(&["status"]);
+        // From here on nothing may fail: the words are shown this once.
+        self.after_opening().await;
         Ok(NewVault { words: words.words().map(str::to_owned).collect() })
     }
 
@@ -73,10 +72,25 @@ impl Desk {
     }
 
     async fn opened(&self) -> Result<DeskStatus, Problem> {
-        self.halt_if_frozen().await?;
-        self.fill_practice_treasury().await?;
-        self.inner.changed(&["status", "overview", "agents"]);
+        self.after_opening().await;
         self.status().await
+    }
+
+    /// What follows an open vault, and must not make its opening look like a failure.
+    async fn after_opening(&self) {
+        if let Err(problem) = self.halt_if_frozen().await {
+            tracing::warn!(%problem, "whether the desk is frozen cannot be read, so nothing is signed");
+            if let Some(vault) = self.inner.vault() {
+                vault.halt();
+            }
+        }
+        let desk = self.clone();
+        self.inner.tasks.spawn(async move {
+            if let Err(problem) = desk.fill_practice_treasury().await {
+                tracing::warn!(%problem, "the practice treasury could not be filled yet");
+            }
+        });
+        self.inner.changed(&["status", "overview", "agents"]);
     }
 
     /// Forgets the keys until the passphrase comes again.
@@ -122,6 +136,8 @@ impl Desk {
         let grade = read_grade(&grade)?;
         let budget = self.read_budget(&budget)?;
         let vault = self.inner.need_vault()?;
+        // One at a time, or two would take the same account.
+        let alone = self.inner.adding.lock().await;
         let account = self.inner.ledger.next_account().await?;
         let address = vault.address(account)?;
         let token = new_token()?;
@@ -131,6 +147,7 @@ impl Desk {
             .ledger
             .add_agent(NewAgent { name, account, address, grade, budget, token_sha256 })
             .await?;
+        drop(alone);
         self.inner.changed(&["overview", "agents", "status"]);
         let mut credential = self.keep_token(&agent, token).await?;
         if let Err(problem) = self.first_float(&agent).await {
@@ -283,7 +300,15 @@ impl Desk {
         chain.send_raw(&signed.raw).await?;
         let receipt = chain.wait_receipt(signed.hash, REFILL_WAIT).await?;
         if receipt.ok {
-            wait_depth(&chain, receipt.block).await?;
+            let deep = wait_depth(&chain, receipt.block, REFILL_WAIT).await?;
+            // Looked at again: the chain may have gone another way meanwhile.
+            if !deep || chain.receipt(signed.hash).await?.as_ref() != Some(&receipt) {
+                return Err(Problem::new(
+                    ErrorCode::ChainUnreachable,
+                    "The refill was sent and the chain has not confirmed it for good yet.",
+                    "Wait: it is booked as soon as the chain confirms it. Do not send it again.",
+                ));
+            }
             inner.ledger.refill_settled(&refill, signed.hash, receipt.block).await?;
             Ok(())
         } else {
@@ -305,7 +330,15 @@ impl Desk {
         if let Some(vault) = self.inner.vault() {
             vault.halt();
         }
-        self.inner.ledger.freeze().await?;
+        if let Err(error) = self.inner.ledger.freeze().await {
+            let mut problem = Problem::from(error);
+            problem.message = format!(
+                "Signing has stopped, but the freeze could not be written down and would not \
+                 survive a restart. {}",
+                problem.message
+            );
+            return Err(problem);
+        }
         self.inner.changed(&["status", "overview", "agents"]);
         self.status().await
     }
@@ -319,6 +352,8 @@ impl Desk {
         if let Some(vault) = self.inner.vault() {
             vault.resume();
         }
+        // A freeze that came in between has the last word.
+        self.halt_if_frozen().await?;
         self.inner.changed(&["status", "overview", "agents"]);
         self.status().await
     }

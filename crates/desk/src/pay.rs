@@ -6,9 +6,12 @@ use crate::wording::{outcome, verdict_view};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use imprest_domain::{AgentId, B256, Intent, PaymentId, PaymentState, Units, plain, plain_line};
+use imprest_domain::{
+    AgentId, B256, Effect, Grade, Intent, PaymentId, PaymentState, Reason, ReasonCode, Remedy,
+    Units, Verdict, plain, plain_line,
+};
 use imprest_gateway::wire::{
-    Amount, FetchAnswer, FetchRequest, FetchStatus, PaymentView, ResponseView,
+    Amount, FetchAnswer, FetchRequest, FetchStatus, PaymentView, ResponseView, VerdictView,
 };
 use imprest_gateway::{Failure, FailureCode};
 use imprest_ledger::{Delivery, Grant, Order, PaymentRecord, Reserved};
@@ -20,6 +23,8 @@ use tokio::time::Instant;
 
 /// How long a question waits for the owner before silence is a no.
 pub(crate) const QUESTION_FOR: SignedDuration = SignedDuration::from_mins(10);
+/// How much of a payee's offer the books keep.
+const OFFER_CHARS_MAX: usize = 4_000;
 /// How long a fetch waits for the chain or the owner when the agent does not say.
 const WAIT_DEFAULT_MS: u64 = 5_000;
 
@@ -35,6 +40,15 @@ impl Desk {
         if let Some(known) = self.known_payment(agent, &asked, &request).await? {
             return self.answer_when_ended(known, until).await;
         }
+        if let Some(verdict) = self.stopped(agent).await? {
+            return Ok(FetchAnswer {
+                status: FetchStatus::Refused,
+                payment: None,
+                verdict: Some(verdict),
+                response: None,
+                note: None,
+            });
+        }
         let quote = match self.inner.rails.quote(&request).await.map_err(rails_failure)? {
             Probe::Free(response) => return Ok(free(response)),
             Probe::Unpayable { reasons, response } => return Ok(unpayable(&reasons, response)),
@@ -42,8 +56,29 @@ impl Desk {
         };
         self.need_open_vault()?;
         let order = self.inner.order(agent, &asked, &request, &quote)?;
-        let payment = self.place_order(order, asked, request, *quote).await?;
+        let payment = self.place_order(order, request, *quote).await?;
         self.answer_when_ended(payment, until).await
+    }
+
+    /// What a stopped agent (L0) is told: it does not even look, so nothing is asked of anyone.
+    pub(crate) async fn stopped(&self, agent: &AgentId) -> Result<Option<VerdictView>, Failure> {
+        let agent = self.inner.ledger.agent(agent).await.map_err(ledger_failure)?;
+        let grade = agent.grade.in_force(self.inner.danger());
+        if grade > Grade::L0 {
+            return Ok(None);
+        }
+        let reason = Reason {
+            code: ReasonCode::GradeTooLow,
+            effect: Effect::Deny,
+            limit: None,
+            observed: None,
+            remedy: Remedy::Owner,
+            resets_at: None,
+            detail: Some(format!("{grade} {}", grade.word())),
+        };
+        let verdict =
+            Verdict { outcome: imprest_domain::Outcome::Deny, grade, reasons: vec![reason] };
+        Ok(Some(verdict_view(&verdict, &self.inner.asset)))
     }
 
     /// The payment that the agent's key stands for, if the request is the same one.
@@ -65,10 +100,9 @@ impl Desk {
     }
 
     /// Decides, and carries out what was granted.
-    pub(crate) async fn place_order(
+    async fn place_order(
         &self,
         order: Order,
-        asked: FetchRequest,
         request: Request,
         quote: Quote,
     ) -> Result<PaymentId, Failure> {
@@ -85,23 +119,20 @@ impl Desk {
                 Ok(payment)
             }
             Reserved::Asked { payment, .. } => {
-                self.ask_owner(&payment, &asked).await?;
+                self.ask_owner(&payment).await;
                 Ok(payment)
             }
             Reserved::Refused { payment, .. } | Reserved::Known { payment } => Ok(payment),
         }
     }
 
-    /// Keeps what the payment needs to go on, and tells whoever can ask the owner.
-    async fn ask_owner(&self, payment: &PaymentId, asked: &FetchRequest) -> Result<(), Failure> {
-        let body = serde_json::to_vec(asked).map_err(|e| internal(&e))?;
-        self.inner.ledger.keep_request(payment, body).await.map_err(ledger_failure)?;
+    /// Tells whoever can ask the owner.
+    async fn ask_owner(&self, payment: &PaymentId) {
         if let Ok(Some(approval)) = self.inner.ledger.approval_about(payment).await
             && let Ok(card) = self.approval_card(&approval).await
         {
             let _ = self.inner.questions.send(card);
         }
-        Ok(())
     }
 
     /// Signs under the grant and delivers, in a task of its own: an agent that hangs up must not
@@ -148,7 +179,16 @@ impl Desk {
         };
         let payload = Payload { authorization: signed.authorization, signature: signed.signature };
         let outcome = inner.rails.deliver(&request, &quote, &payload).await;
-        self.record_outcome(&payment, outcome).await.map_err(ledger_failure)?;
+        if let Err(error) = self.record_outcome(&payment, outcome).await {
+            tracing::error!(%error, %payment, "an outcome could not be written");
+            return Err(Failure::new(
+                FailureCode::Unavailable,
+                format!(
+                    "The payment {payment} was signed and sent, and its outcome could not be written: {error}"
+                ),
+                "It counts as spent. Ask after it by its identifier; do not buy again.",
+            ));
+        }
         inner.reconcile_now.notify_one();
         inner.changed(&["overview", "activity", "agents"]);
         Ok(())
@@ -179,13 +219,15 @@ impl Desk {
                 (Delivery::Unknown { status, why: plain_line(&why, 300) }, response)
             }
         };
-        // What was bought is kept before the books say so: a retry must find it.
+        self.inner.ledger.record_delivery(payment, delivery).await?;
+        // What was bought is for a retry to find; the books do without it.
         if let Some(response) = response
             && let Ok(body) = serde_json::to_vec(&response_view(response))
+            && let Err(error) = self.inner.ledger.keep_response(payment, body).await
         {
-            self.inner.ledger.keep_response(payment, body).await?;
+            tracing::warn!(%error, %payment, "a response could not be kept");
         }
-        self.inner.ledger.record_delivery(payment, delivery).await
+        Ok(())
     }
 
     /// Waits until the payment has ended or the time is up, and answers with what is known.
@@ -231,7 +273,13 @@ impl Desk {
             PaymentState::Unknown | PaymentState::Void => {
                 record.note.as_deref().map(|note| plain(note, 300))
             }
-            PaymentState::Expired => Some(outcome(&record, asset)),
+            PaymentState::Expired => Some(format!(
+                "{}. To buy it again, use a new idempotency key.",
+                outcome(&record, asset)
+            )),
+            PaymentState::Refused => {
+                Some("To ask again later, use a new idempotency key.".to_owned())
+            }
             _ => None,
         };
         Ok(FetchAnswer {
@@ -303,8 +351,9 @@ impl Inner {
             what: plain_line(what, 200),
             purpose: asked.purpose.as_deref().map(|text| plain(text, 500)),
             task: asked.task.as_deref().map(|text| plain_line(text, 200)),
-            offer: quote.offer_raw.get().to_owned(),
+            offer: plain(quote.offer_raw.get(), OFFER_CHARS_MAX),
             max_timeout_s: quote.max_timeout_s,
+            kept_request: Some(serde_json::to_vec(asked).map_err(|e| internal(&e))?),
         })
     }
 

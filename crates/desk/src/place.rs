@@ -109,12 +109,13 @@ impl Place {
         self.dir.join("desk.json")
     }
 
-    /// Makes the folder, readable by its owner only.
+    /// Makes the folder, readable by its owner only; one that is there keeps its permissions.
     pub(crate) fn make(&self) -> Result<(), Problem> {
         let failed = |error: std::io::Error| unusable(&self.dir, &error);
+        let fresh = !self.dir.is_dir();
         std::fs::create_dir_all(&self.dir).map_err(failed)?;
         #[cfg(unix)]
-        {
+        if fresh {
             use std::os::unix::fs::PermissionsExt;
             std::fs::set_permissions(&self.dir, std::fs::Permissions::from_mode(0o700))
                 .map_err(failed)?;
@@ -149,6 +150,18 @@ impl Place {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unusable(&path, &error)),
         };
+        // The version first: a newer form may have fields this program does not know.
+        #[derive(Deserialize)]
+        struct Form {
+            version: u32,
+        }
+        if serde_json::from_str::<Form>(&text).is_ok_and(|form| form.version > 1) {
+            return Err(Problem::new(
+                ErrorCode::Disk,
+                format!("The settings {} were written by a newer version.", path.display()),
+                "Update Imprest to open this folder; nothing was changed.",
+            ));
+        }
         let settings: Settings = serde_json::from_str(&text).map_err(|error| {
             Problem::new(
                 ErrorCode::Disk,
@@ -156,13 +169,6 @@ impl Place {
                 "Move that file away; the desk makes a new one. Books and keys are not in it.",
             )
         })?;
-        if settings.version > 1 {
-            return Err(Problem::new(
-                ErrorCode::Disk,
-                format!("The settings {} were written by a newer version.", path.display()),
-                "Update Imprest to open this folder; nothing was changed.",
-            ));
-        }
         Ok(Some(settings))
     }
 
@@ -176,7 +182,9 @@ impl Place {
 
 /// Writes a file so that a power cut leaves the old one or the new one, never a part.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let partial = path.with_extension("partial");
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(format!(".{}.partial", std::process::id()));
+    let partial = PathBuf::from(partial);
     let written = File::create(&partial).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()?;

@@ -6,7 +6,7 @@ use crate::problem::bad_input;
 use crate::view::*;
 use crate::wording::{finding, finding_sentence, outcome, word};
 use imprest_chain::At;
-use imprest_domain::{Effect, PaymentId, PaymentState, ReasonCode, Units, Window};
+use imprest_domain::{Effect, PaymentId, PaymentState, Units, Window};
 use imprest_ledger::{ApprovalRecord, PaymentFilter, PaymentRecord};
 use jiff::Timestamp;
 use std::sync::atomic::Ordering;
@@ -157,13 +157,14 @@ impl Desk {
     async fn changes_since(&self, payment: &PaymentRecord) -> Result<Vec<String>, Problem> {
         let asset = &self.inner.asset;
         let origin = &payment.payee.origin;
-        let changed = payment.verdict.reasons.iter().any(|r| r.code == ReasonCode::PayeeChanged);
-        if changed {
-            return Ok(Vec::new());
-        }
         let last = self.inner.ledger.last_price(origin, &payment.what, payment.seq).await?;
-        let Some((was, at)) = last else { return Ok(Vec::new()) };
-        let mut changes = vec!["The address is unchanged.".to_owned()];
+        let Some(last) = last else { return Ok(Vec::new()) };
+        let (was, at) = (last.value, last.at_ms);
+        let mut changes = vec![if last.pay_to == payment.payee.pay_to {
+            "The address is unchanged.".to_owned()
+        } else {
+            format!("The address is another one than last time: it was {}.", last.pay_to)
+        }];
         if was != payment.value {
             let day = Timestamp::from_millisecond(at)
                 .unwrap_or_default()

@@ -42,12 +42,13 @@ impl Desk {
         };
         let entry = crate::place::token_entry(&agent.name);
         let token_in_keychain = matches!(inner.keychain().load(&entry).await, Ok(Some(_)));
-        let in_force = agent.grade.in_force(inner.danger());
+        let (danger, why) = inner.suspicion();
+        let in_force = agent.grade.in_force(danger);
         Ok(AgentPage {
             budget: self.budget_form(&agent.budget),
             windows: self.window_rows(&agent).await?,
             worst_case: self.worst_case(&agent).await?,
-            grade_reason: grade_reason(agent.grade, in_force),
+            grade_reason: grade_reason(agent.grade, in_force, why),
             float_on_chain,
             mcp_snippet: self.stdio_snippet(&agent),
             http_snippet: self.http_snippet(),

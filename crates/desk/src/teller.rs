@@ -45,6 +45,9 @@ impl Teller for DeskTeller {
             verdict: None,
             note: None,
         };
+        if let Some(verdict) = self.0.stopped(agent).await? {
+            return Ok(QuoteAnswer { verdict: Some(verdict), ..nothing });
+        }
         let quote = match inner.rails.quote(&request).await.map_err(rails_failure)? {
             Probe::Free(_) => return Ok(QuoteAnswer { free: true, ..nothing }),
             Probe::Unpayable { reasons, .. } => {
@@ -122,7 +125,8 @@ impl Teller for DeskTeller {
                 resets_at: span.ok().and_then(|s| s.resets_at).map(|at| at.to_string()),
             });
         }
-        let in_force = agent.grade.in_force(inner.danger());
+        let (danger, why) = inner.suspicion();
+        let in_force = agent.grade.in_force(danger);
         let balance = ledger.balance(&agent.id).await.map_err(ledger_failure)?;
         Ok(BudgetAnswer {
             agent: agent.name.to_string(),
@@ -130,7 +134,7 @@ impl Teller for DeskTeller {
             network: asset.id.network(),
             grade_granted: agent.grade.to_string(),
             grade_in_force: in_force.to_string(),
-            grade_reason: grade_reason(agent.grade, in_force),
+            grade_reason: grade_reason(agent.grade, in_force, why),
             frozen: ledger.is_frozen().await.map_err(ledger_failure)?,
             per_payment: agent.budget.limit_units_per_payment.map(|units| asset.format(units)),
             over_payment: word(&agent.budget.over_payment),

@@ -54,6 +54,9 @@ pub(crate) fn finding(reason: &Reason, asset: &Asset) -> String {
         ReasonCode::OwnerRefused => format!("the owner said no: {}", plain_line(detail(), 200)),
         ReasonCode::NoAnswer => "the owner did not answer in time".into(),
         ReasonCode::QuoteChanged => "the offer changed before the owner answered".into(),
+        ReasonCode::TooManyQuestions => {
+            "too many of this agent’s questions wait for the owner already".into()
+        }
     }
 }
 
@@ -147,15 +150,14 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// Why the grade in force is what it is.
-pub(crate) fn grade_reason(granted: Grade, in_force: Grade) -> String {
-    if granted == in_force {
-        format!("Danger is calm, so {granted} {} is in force.", granted.word())
-    } else {
-        format!(
-            "{granted} {} was granted; the desk found something wrong, so {in_force} {} is in force.",
+pub(crate) fn grade_reason(granted: Grade, in_force: Grade, why: Option<&str>) -> String {
+    match why {
+        None => format!("Danger is calm, so {granted} {} is in force.", granted.word()),
+        Some(why) => format!(
+            "{granted} {} was granted; {why}, so {in_force} {} is in force.",
             granted.word(),
             in_force.word()
-        )
+        ),
     }
 }
 

@@ -179,6 +179,8 @@ pub enum ReasonCode {
     NoAnswer,
     /// The offer changed between the question and the answer.
     QuoteChanged,
+    /// The agent has as many questions waiting as the owner can be asked.
+    TooManyQuestions,
 }
 
 impl ReasonCode {
@@ -205,6 +207,7 @@ impl ReasonCode {
             ReasonCode::OwnerRefused => "owner_refused",
             ReasonCode::NoAnswer => "no_answer",
             ReasonCode::QuoteChanged => "quote_changed",
+            ReasonCode::TooManyQuestions => "too_many_questions",
         }
     }
 

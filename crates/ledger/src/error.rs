@@ -33,9 +33,7 @@ pub enum LedgerError {
         found: String,
     },
     /// The disk is full; nothing was changed.
-    #[error(
-        "The disk is full, so nothing was reserved and nothing was signed. Free some space and try again."
-    )]
+    #[error("The disk is full and the books could not be written. Free some space and try again.")]
     DiskFull,
     /// A write failed in a way that leaves its result unclear; nothing more is written.
     #[error(

@@ -35,6 +35,10 @@ pub struct Order {
     pub offer: String,
     /// How long the payee says it needs, in seconds.
     pub max_timeout_s: u64,
+    /// What is needed to go on after a question, kept beside the books and not in the log: it may
+    /// hold the agent's own credentials for the payee.
+    #[serde(skip)]
+    pub kept_request: Option<Vec<u8>>,
 }
 
 /// How a question ended.

@@ -24,8 +24,8 @@ pub use event::{Answer, Delivery, Event, Head, Order};
 pub use grant::{Grant, TransactionTerms, TreasuryGrant};
 pub use payments::OpenPayment;
 pub use read::{
-    ApprovalRecord, BookBalance, EventRecord, PaymentFilter, PaymentPage, PaymentRecord, Totals,
-    WindowUse,
+    ApprovalRecord, BookBalance, EventRecord, LastPaid, PaymentFilter, PaymentPage, PaymentRecord,
+    Totals, WindowUse,
 };
 pub use refills::OpenRefill;
 pub use reserve::{Approved, Preview, Reserved};

@@ -139,6 +139,17 @@ pub struct BookBalance {
     pub paid: Units,
 }
 
+/// The last time something was paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastPaid {
+    /// How much.
+    pub value: Units,
+    /// To which address.
+    pub pay_to: Address,
+    /// When, milliseconds since 1970.
+    pub at_ms: i64,
+}
+
 /// Counts for the desk's status line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -265,7 +276,7 @@ impl Ledger {
         row.as_ref().map(approval_of).transpose()
     }
 
-    /// What was last paid at an origin, and for what: the newest first.
+    /// What was last paid at an origin for the same thing.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -274,9 +285,9 @@ impl Ledger {
         origin: &str,
         what: &str,
         before_seq: u64,
-    ) -> Result<Option<(Units, i64)>, LedgerError> {
+    ) -> Result<Option<LastPaid>, LedgerError> {
         let row = sqlx::query(
-            "SELECT value, at_ms FROM payments WHERE origin = ? AND what = ? AND state = 'settled' AND seq < ?
+            "SELECT * FROM payments WHERE origin = ? AND what = ? AND state = 'settled' AND seq < ?
              ORDER BY seq DESC LIMIT 1",
         )
         .bind(origin)
@@ -284,7 +295,14 @@ impl Ledger {
         .bind(i64::try_from(before_seq).unwrap_or(i64::MAX))
         .fetch_optional(&self.store.readers)
         .await?;
-        row.map(|row| Ok((apply::units(row.try_get("value")?)?, row.try_get("at_ms")?))).transpose()
+        row.map(|row| {
+            Ok(LastPaid {
+                value: apply::units(row.try_get("value")?)?,
+                pay_to: payee_of(&row)?.pay_to,
+                at_ms: row.try_get("at_ms")?,
+            })
+        })
+        .transpose()
     }
 
     /// Every event of a payment, oldest first.
@@ -364,23 +382,6 @@ impl Ledger {
         Ok(Totals { waiting: row.try_get("waiting")?, agents: row.try_get("agents")? })
     }
 
-    /// Keeps what a waiting payment needs to go on, outside the books.
-    ///
-    /// # Errors
-    /// When the write fails.
-    pub async fn keep_request(
-        &self,
-        payment: &PaymentId,
-        body: Vec<u8>,
-    ) -> Result<(), LedgerError> {
-        self.keep(
-            "INSERT OR REPLACE INTO kept_requests (payment, body) VALUES (?, ?)",
-            payment,
-            body,
-        )
-        .await
-    }
-
     /// Keeps what was bought, so that a retry gets it again.
     ///
     /// # Errors
@@ -396,6 +397,28 @@ impl Ledger {
             body,
         )
         .await
+    }
+
+    /// Forgets all but the newest kept responses.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub async fn prune_responses(&self, keep: u32) -> Result<(), LedgerError> {
+        self.store
+            .write(move |tx| {
+                Box::pin(async move {
+                    // Identifiers begin with their time, so their order is the order of time.
+                    sqlx::query(
+                        "DELETE FROM kept_responses WHERE payment NOT IN
+                             (SELECT payment FROM kept_responses ORDER BY payment DESC LIMIT ?)",
+                    )
+                    .bind(keep)
+                    .execute(&mut *tx.conn)
+                    .await?;
+                    Ok(())
+                })
+            })
+            .await
     }
 
     /// Forgets the request of a payment that will not be sent again.

@@ -18,6 +18,11 @@ use sqlx::{Row, SqliteConnection};
 const VALID_AFTER_LAG_S: u64 = 600;
 /// The longest a signature may live, whatever the payee asks for.
 const VALID_BEFORE_MAX_S: u64 = 120;
+/// The shortest: facilitators refuse what ends within 6 seconds.
+const VALID_BEFORE_MIN_S: u64 = 10;
+
+/// How many questions of one agent may wait at once: more would bury the owner.
+const QUESTIONS_MAX: u32 = 5;
 
 /// What became of an order.
 #[derive(Debug)]
@@ -246,7 +251,10 @@ async fn decide_and_hold(
         return Ok(Step::Known { payment });
     }
     let facts = Facts::load(tx.conn, &order.intent.agent, &order.intent.payee, tx.now).await?;
-    let verdict = facts.decide(&order, danger, false);
+    let mut verdict = facts.decide(&order, danger, false);
+    if verdict.outcome == Outcome::Ask && facts.questions >= QUESTIONS_MAX {
+        verdict = turned_down(verdict, finding(ReasonCode::TooManyQuestions, None));
+    }
     let payment = fresh::<PaymentId>(PaymentId::from_tail)?;
     match verdict.outcome {
         Outcome::Deny => {
@@ -256,6 +264,11 @@ async fn decide_and_hold(
             Ok(Step::Refused { payment, verdict })
         }
         Outcome::Ask => {
+            if let Some(payment) = same_question(tx.conn, &order).await? {
+                return Ok(Step::Known { payment });
+            }
+            let mut order = order;
+            let kept = order.kept_request.take();
             let approval = fresh::<ApprovalId>(ApprovalId::from_tail)?;
             let event = Event::PaymentAsked {
                 payment: payment.clone(),
@@ -265,6 +278,14 @@ async fn decide_and_hold(
                 expires_at: tx.now + question_for,
             };
             tx.append(&event).await?;
+            if let Some(body) = kept {
+                // In this transaction, so that no question is ever without its request.
+                sqlx::query("INSERT INTO kept_requests (payment, body) VALUES (?, ?)")
+                    .bind(payment.as_str())
+                    .bind(body)
+                    .execute(&mut *tx.conn)
+                    .await?;
+            }
             Ok(Step::Asked { payment, approval, verdict })
         }
         Outcome::Allow => {
@@ -287,18 +308,24 @@ async fn approve_and_hold(
     danger: Danger,
 ) -> Result<ApprovedStep, LedgerError> {
     let asked = waiting(tx, &approval).await?;
+    if tx.now.as_millisecond() >= asked.expires_ms {
+        // Its time is up, whether or not it has been written down as lapsed yet.
+        return Err(LedgerError::NotWaiting { approval, state: "lapsed".into() });
+    }
     let payment = asked.payment.clone();
+    let facts = Facts::load(tx.conn, &fresh.intent.agent, &fresh.intent.payee, tx.now).await?;
+    let verdict = facts.decide(&fresh, danger, true);
     let same = asked.request_sha256 == fresh.request_sha256.to_string()
         && asked.agent == fresh.intent.agent
         && asked.payee == fresh.intent.payee
-        && asked.value == fresh.intent.value;
+        && asked.value == fresh.intent.value
+        && asked.what == fresh.what
+        && asked.covers(&verdict);
     if !same {
         let why = finding(ReasonCode::QuoteChanged, None);
         close_question(tx, approval, &asked, Answer::Changed, why).await?;
         return Ok(ApprovedStep::Changed { payment });
     }
-    let facts = Facts::load(tx.conn, &asked.agent, &asked.payee, tx.now).await?;
-    let verdict = facts.decide(&fresh, danger, true);
     let answered = Event::ApprovalAnswered {
         approval,
         payment: payment.clone(),
@@ -332,7 +359,8 @@ async fn hold(
         value: order.intent.value,
         window: ValidityWindow {
             valid_after_s: now_s.saturating_sub(VALID_AFTER_LAG_S),
-            valid_before_s: now_s + order.max_timeout_s.clamp(1, VALID_BEFORE_MAX_S),
+            valid_before_s: now_s
+                + order.max_timeout_s.clamp(VALID_BEFORE_MIN_S, VALID_BEFORE_MAX_S),
         },
         nonce,
     };
@@ -370,6 +398,30 @@ async fn same_key(
     }
 }
 
+/// The waiting question that asks the very same: asking twice makes no second card.
+async fn same_question(
+    conn: &mut SqliteConnection,
+    order: &Order,
+) -> Result<Option<PaymentId>, LedgerError> {
+    let intent = &order.intent;
+    let waiting: Option<String> = sqlx::query_scalar(
+        "SELECT payment FROM payments WHERE agent = ? AND state = 'waiting' AND request_sha256 = ?
+             AND origin = ? AND pay_to = ? AND value = ? AND client_key IS NULL LIMIT 1",
+    )
+    .bind(intent.agent.as_str())
+    .bind(order.request_sha256.to_string())
+    .bind(&intent.payee.origin)
+    .bind(intent.payee.pay_to.to_string())
+    .bind(intent.value.as_i64())
+    .fetch_optional(conn)
+    .await?;
+    // A key of its own says that it is meant as another purchase.
+    match (&order.client_key, waiting) {
+        (None, Some(payment)) => Ok(Some(apply::id(payment)?)),
+        _ => Ok(None),
+    }
+}
+
 /// What the books know that a verdict depends on, read in one transaction.
 struct Facts {
     agent: Agent,
@@ -377,6 +429,8 @@ struct Facts {
     usage: Usage,
     payee: PayeeStanding,
     frozen: bool,
+    /// How many of the agent's questions wait.
+    questions: u32,
     now: Timestamp,
 }
 
@@ -400,6 +454,12 @@ impl Facts {
             usage: usage(conn, &agent.id, &agent.budget, now).await?,
             payee: payee_standing(conn, payee).await?,
             frozen: frozen(conn).await?,
+            questions: sqlx::query_scalar(
+                "SELECT count(*) FROM payments WHERE agent = ? AND state = 'waiting'",
+            )
+            .bind(agent.id.as_str())
+            .fetch_one(&mut *conn)
+            .await?,
             agent,
             now,
         })
@@ -468,8 +528,22 @@ struct Asked {
     agent: AgentId,
     payee: Payee,
     value: Units,
+    what: String,
     request_sha256: String,
     verdict: Verdict,
+    expires_ms: i64,
+}
+
+impl Asked {
+    /// Whether the owner saw every rule that a yes would now answer.
+    fn covers(&self, verdict: &Verdict) -> bool {
+        verdict.reasons.iter().filter(|now| now.effect == Effect::Approved).all(|now| {
+            self.verdict
+                .reasons
+                .iter()
+                .any(|then| then.code == now.code && then.effect == Effect::Ask)
+        })
+    }
 }
 
 async fn waiting(tx: &mut Tx<'_>, approval: &ApprovalId) -> Result<Asked, LedgerError> {
@@ -478,7 +552,7 @@ async fn waiting(tx: &mut Tx<'_>, approval: &ApprovalId) -> Result<Asked, Ledger
         state: state.to_owned(),
     };
     let row = sqlx::query(
-        "SELECT p.*, a.state AS approval_state FROM approvals a JOIN payments p USING (payment) WHERE a.approval = ?",
+        "SELECT p.*, a.state AS approval_state, a.expires_ms FROM approvals a JOIN payments p USING (payment) WHERE a.approval = ?",
     )
     .bind(approval.as_str())
     .fetch_optional(&mut *tx.conn)
@@ -493,7 +567,9 @@ async fn waiting(tx: &mut Tx<'_>, approval: &ApprovalId) -> Result<Asked, Ledger
         agent: apply::id(row.try_get("agent")?)?,
         payee: read::payee_of(&row)?,
         value: apply::units(row.try_get("value")?)?,
+        what: row.try_get("what")?,
         request_sha256: row.try_get("request_sha256")?,
+        expires_ms: row.try_get("expires_ms")?,
         verdict: serde_json::from_str(row.try_get("verdict")?)
             .map_err(|_| LedgerError::damaged("a verdict"))?,
     })

@@ -82,14 +82,13 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the file, making it if it is not there, and starts the writer.
     pub(crate) async fn open(path: &Path) -> Result<Store, LedgerError> {
-        let unreadable = |why: String| LedgerError::Unreadable { path: path.into(), why };
+        let unreadable = |error: sqlx::Error| match LedgerError::from(error) {
+            LedgerError::DiskFull => LedgerError::DiskFull,
+            other => LedgerError::Unreadable { path: path.into(), why: other.to_string() },
+        };
         let options = options(path);
-        let mut conn = options
-            .clone()
-            .create_if_missing(true)
-            .connect()
-            .await
-            .map_err(|e| unreadable(e.to_string()))?;
+        let mut conn =
+            options.clone().create_if_missing(true).connect().await.map_err(unreadable)?;
         check_sqlite(&mut conn).await?;
         migrate(&mut conn, path).await?;
         let head = read_head(&mut conn).await?;
@@ -98,7 +97,7 @@ impl Store {
             .acquire_timeout(Duration::from_secs(10))
             .connect_with(options.read_only(true).pragma("query_only", "ON"))
             .await
-            .map_err(|e| unreadable(e.to_string()))?;
+            .map_err(unreadable)?;
         let (jobs, queue) = mpsc::channel(1024);
         let (heads, head) = watch::channel(head);
         let (closing, closed) = (CancellationToken::new(), CancellationToken::new());
@@ -213,13 +212,27 @@ impl Writer {
         }
     }
 
+    /// Starts the transaction, waiting out any other program that holds the file: nothing has been
+    /// written yet, so waiting loses nothing.
+    async fn begin(&mut self) -> Result<(), LedgerError> {
+        loop {
+            match sqlx::query("BEGIN IMMEDIATE").execute(&mut self.conn).await {
+                Ok(_) => return Ok(()),
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("5") => {
+                    tracing::warn!("another program holds the ledger’s file; waiting for it");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     async fn try_group(
         &mut self,
         jobs: &mut VecDeque<Job>,
         head: &mut Head,
         replies: &mut Vec<Reply>,
     ) -> Result<(), LedgerError> {
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.conn).await?;
+        self.begin().await?;
         while let Some(job) = jobs.pop_front() {
             sqlx::query("SAVEPOINT job").execute(&mut self.conn).await?;
             let mut tx = Tx { conn: &mut self.conn, head: *head, now: now_after(head) };
@@ -254,6 +267,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("trusted_schema", "OFF")
+        // Kept requests may hold an agent's own credentials; what is deleted is to be gone.
+        .pragma("secure_delete", "ON")
         .pragma("fullfsync", "ON")
         .pragma("checkpoint_fullfsync", "ON")
 }

@@ -7,7 +7,7 @@ use crate::{Ledger, store};
 use sqlx::{Row, SqliteConnection};
 
 /// The projections a replay must rebuild, each with what puts its rows in one order.
-const PROJECTIONS: [(&str, &str); 10] = [
+const PROJECTIONS: [(&str, &str); 11] = [
     ("desk", "SELECT * FROM desk ORDER BY 1"),
     ("agents", "SELECT * FROM agents ORDER BY 1"),
     ("payments", "SELECT * FROM payments ORDER BY 1"),
@@ -18,6 +18,7 @@ const PROJECTIONS: [(&str, &str); 10] = [
     ("approvals", "SELECT * FROM approvals ORDER BY 1"),
     ("refills", "SELECT * FROM refills ORDER BY 1"),
     ("hosts", "SELECT * FROM hosts ORDER BY 1"),
+    ("receipts", "SELECT * FROM receipts ORDER BY 1, 2"),
 ];
 
 /// What a verification found.

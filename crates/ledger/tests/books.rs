@@ -137,6 +137,7 @@ fn order(agent: &AgentId, value: u128, key: Option<&str>) -> Order {
         task: None,
         offer: "{}".into(),
         max_timeout_s: 60,
+        kept_request: None,
     }
 }
 

@@ -27,7 +27,7 @@ pub enum RailsError {
     },
     /// The host resolves to an address that agents may not reach.
     #[error(
-        "{host} leads to {address}, which is not on the public internet; its owner can list it as an allowed local host"
+        "{host} leads to {address}, which is not on the public internet; the desk's owner can allow it with `imprest hosts allow HOST:PORT`"
     )]
     AddressRefused {
         /// The host as asked for.

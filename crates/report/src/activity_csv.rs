@@ -55,8 +55,24 @@ pub enum ReportError {
 }
 
 const HEADER: [&str; 18] = [
-    "id", "at", "agent", "what", "payee", "pay_to", "network", "asset", "amount", "units", "state",
-    "verdict", "rules", "task", "purpose", "url", "transaction", "block",
+    "id",
+    "at",
+    "agent",
+    "what",
+    "payee",
+    "pay_to",
+    "network",
+    "asset",
+    "amount",
+    "units",
+    "state",
+    "verdict",
+    "rules",
+    "task",
+    "purpose",
+    "url",
+    "transaction",
+    "block",
 ];
 
 /// Writes a header and the lines (RFC 4180) and answers how many lines there were.

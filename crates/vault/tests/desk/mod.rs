@@ -75,7 +75,8 @@ pub async fn grant(desk: &Desk) -> Grant {
             agent: desk.agent.clone(),
             payee: payee(),
             value: units(250_000),
-            agent_max: None, for_other_resource: false,
+            agent_max: None,
+            for_other_resource: false,
         },
         client_key: None,
         request_sha256: B256::repeat_byte(2),
@@ -86,6 +87,7 @@ pub async fn grant(desk: &Desk) -> Grant {
         task: None,
         offer: "{}".into(),
         max_timeout_s: 60,
+        kept_request: None,
     };
     let question_for = jiff::SignedDuration::from_mins(10);
     let reserved = desk.ledger.reserve(order, usdc(), Danger::default(), question_for).await;

@@ -446,6 +446,7 @@ export const en = {
     owner_refused: 'Your answer',
     no_answer: 'Your answer',
     quote_changed: 'Offer',
+    too_many_questions: 'Questions waiting',
   },
 
   settings: {
