@@ -76,7 +76,7 @@ fn damaged_files_are_named_and_left_as_they_are() -> Result<(), Obstacle> {
     let books = fs::read(&ledger).expect("the books");
     let keys = fs::read(&vault).expect("the vault");
     let noise: Vec<u8> = books.iter().map(|byte| byte.wrapping_mul(31).wrapping_add(7)).collect();
-    let damaged: [(&Path, &[u8]); 6] = [
+    let damaged: [(&Path, &[u8]); 7] = [
         (&ledger, &noise),
         (&ledger, b"garbage"),
         (&ledger, b""),

@@ -145,7 +145,10 @@ async fn a_seller_not_listed_is_refused(market: &Market) -> Result<(), Obstacle>
     let (status, failure) = market.door.post("/v1/fetch", &ask).await?;
     assert_eq!((status, &failure["code"]), (400, &json!("bad_request")), "{failure}");
     assert!(failure["detail"].as_str().is_some_and(|text| text.contains("127.0.0.1")), "{failure}");
-    assert!(failure["recovery"].as_str().is_some_and(|text| text.contains("list")), "{failure}");
+    assert!(
+        failure["recovery"].as_str().is_some_and(|text| text.contains("imprest hosts allow")),
+        "{failure}"
+    );
     let said = market.desk.agent(&market.token, &["fetch", &market.merchant.url("/report")])?;
     assert_eq!(said.code, 2, "{said:?}");
     assert_eq!(said.stderr.lines().count(), 2, "{said:?}");

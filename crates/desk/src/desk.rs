@@ -176,12 +176,12 @@ impl Desk {
             (None, None) => unplaced(&network)?,
         };
         let desk = Desk::assemble(options, place, ledger, vault, network, asset, practice, lock)?;
-        if desk.inner.serves {
-            if let Err(problem) = desk.start(settings).await {
-                // Nothing keeps running: neither the chain, nor the lock on the folder.
-                desk.close().await;
-                return Err(problem);
-            }
+        if desk.inner.serves
+            && let Err(problem) = desk.start(settings).await
+        {
+            // Nothing keeps running: neither the chain, nor the lock on the folder.
+            desk.close().await;
+            return Err(problem);
         }
         Ok(desk)
     }

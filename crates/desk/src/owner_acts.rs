@@ -21,6 +21,8 @@ const FIRST_FLOAT_UNITS: u128 = 10_000_000;
 const FIRST_FLOAT_UNITS_MAX: u128 = 50_000_000;
 /// What the practice treasury is filled up to: 250 USDC.
 const PRACTICE_TREASURY_UNITS: u128 = 250_000_000;
+/// How long opening the vault waits for the practice treasury to be filled.
+const FILL_WAIT: Duration = Duration::from_secs(15);
 /// How long a refill may take to reach a block.
 const REFILL_WAIT: Duration = Duration::from_secs(30);
 
@@ -84,12 +86,13 @@ impl Desk {
                 vault.halt();
             }
         }
-        let desk = self.clone();
-        self.inner.tasks.spawn(async move {
-            if let Err(problem) = desk.fill_practice_treasury().await {
+        match tokio::time::timeout(FILL_WAIT, self.fill_practice_treasury()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => {
                 tracing::warn!(%problem, "the practice treasury could not be filled yet");
             }
-        });
+            Err(_) => tracing::warn!("the practice chain takes long to fill the treasury"),
+        }
         self.inner.changed(&["status", "overview", "agents"]);
     }
 

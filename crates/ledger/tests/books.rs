@@ -437,3 +437,67 @@ async fn a_full_disk_reserves_nothing_and_heals() {
     let _kept = desk.held(1).await;
     desk.whole().await;
 }
+
+#[tokio::test]
+async fn an_agent_cannot_bury_its_owner_in_questions() {
+    let desk = Desk::open(10, 1_000).await;
+    for n in 0..5 {
+        let asked = desk.reserve(60, Some(&format!("q{n}"))).await;
+        assert!(matches!(asked, Reserved::Asked { .. }), "{asked:?}");
+    }
+    let Reserved::Refused { verdict, .. } = desk.reserve(60, Some("q5")).await else {
+        panic!("a sixth question was asked")
+    };
+    let codes: Vec<_> = verdict.objections().map(|r| r.code).collect();
+    assert!(codes.contains(&ReasonCode::TooManyQuestions), "{codes:?}");
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn the_same_question_without_a_key_is_one_card() {
+    let desk = Desk::open(10, 1_000).await;
+    let Reserved::Asked { payment, .. } = desk.reserve(60, None).await else { panic!("not asked") };
+    let again = desk.reserve(60, None).await;
+    assert!(matches!(again, Reserved::Known { payment: same } if same == payment));
+    // A key of its own says that another purchase is meant.
+    assert!(matches!(desk.reserve(60, Some("another")).await, Reserved::Asked { .. }));
+}
+
+#[tokio::test]
+async fn a_yes_answers_only_what_was_asked() {
+    let desk = Desk::open(10, 1_000).await;
+    let Reserved::Asked { approval, .. } = desk.reserve(60, None).await else {
+        panic!("not asked")
+    };
+    // Meanwhile the agent is put under L2: a question the owner was not shown on this card.
+    desk.ledger.set_grade(&desk.agent.id, Grade::L2).await.expect("sets");
+    let order = desk.order(60, None);
+    let outcome = desk.ledger.approve(&approval, order, usdc(), Danger::Calm).await;
+    assert!(matches!(outcome, Ok(Approved::Changed { .. })), "{outcome:?}");
+    assert!(desk.ledger.open_payments().await.expect("reads").is_empty());
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn a_late_yes_is_no_yes() {
+    let desk = Desk::open(10, 1_000).await;
+    let order = desk.order(60, None);
+    let asked = desk.ledger.reserve(order, usdc(), Danger::Calm, SignedDuration::ZERO).await;
+    let Ok(Reserved::Asked { approval, .. }) = asked else { panic!("not asked") };
+    let late = desk.ledger.approve(&approval, desk.order(60, None), usdc(), Danger::Calm).await;
+    assert!(matches!(late, Err(LedgerError::NotWaiting { state, .. }) if state == "lapsed"));
+}
+
+#[tokio::test]
+async fn a_question_is_never_without_its_request() {
+    let desk = Desk::open(10, 1_000).await;
+    let mut order = desk.order(60, None);
+    order.kept_request = Some(b"the request".to_vec());
+    let asked = desk.ledger.reserve(order, usdc(), Danger::Calm, MINUTES).await;
+    let Ok(Reserved::Asked { payment, .. }) = asked else { panic!("not asked") };
+    let kept = desk.ledger.kept_request(&payment).await.expect("reads");
+    assert_eq!(kept.as_deref(), Some(&b"the request"[..]));
+    desk.ledger.forget_request(&payment).await.expect("forgets");
+    assert_eq!(desk.ledger.kept_request(&payment).await.expect("reads"), None);
+    desk.whole().await;
+}
