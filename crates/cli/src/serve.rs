@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::future::Future;
 use std::io;
 
-/// How often a wrong passphrase may be typed before the desk goes on locked.
+/// How often the passphrase may be typed before the desk gives up.
 const TRIES: usize = 3;
 
 /// `imprest serve`.

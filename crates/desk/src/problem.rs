@@ -112,9 +112,16 @@ impl std::error::Error for Problem {}
 
 /// Starts with a capital and ends with a full stop.
 fn sentence(text: &str) -> String {
-    let mut chars = text.trim().chars();
-    let mut out: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-    out.push_str(chars.as_str());
+    let text = text.trim();
+    let first_word = text.split(' ').next().unwrap_or_default();
+    let mut out = if first_word.contains(['.', ':', '/']) {
+        // A host or a path stays as it is written.
+        text.to_owned()
+    } else {
+        let mut chars = text.chars();
+        let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+        format!("{first}{}", chars.as_str())
+    };
     if !out.ends_with(['.', '!', '?']) {
         out.push('.');
     }

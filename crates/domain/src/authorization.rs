@@ -13,6 +13,26 @@ pub struct ValidityWindow {
     pub valid_before_s: u64,
 }
 
+/// How far back a signature starts, in seconds, for chains whose clock is behind ours.
+const BACK_S: u64 = 600;
+/// The shortest a signature lives, in seconds: facilitators refuse what ends within 6.
+const LENGTH_S_MIN: u64 = 10;
+/// The longest a signature lives, in seconds, whatever the payee asks for.
+const LENGTH_S_MAX: u64 = 120;
+
+impl ValidityWindow {
+    /// Chooses when a signature can be used: from ten minutes ago until 10 to 120 seconds from now.
+    ///
+    /// `now_s` is seconds since 1970, `wished_s` how long the payee would like it to live. It only
+    /// has to outlive the handling of one request; what lives longer is money at risk for longer.
+    pub fn clamped(now_s: u64, wished_s: u64) -> ValidityWindow {
+        ValidityWindow {
+            valid_after_s: now_s.saturating_sub(BACK_S),
+            valid_before_s: now_s.saturating_add(wished_s.clamp(LENGTH_S_MIN, LENGTH_S_MAX)),
+        }
+    }
+}
+
 /// The fields of EIP-3009 `TransferWithAuthorization`, with the asset they bind.
 ///
 /// Source: <https://eips.ethereum.org/EIPS/eip-3009>.
@@ -30,4 +50,20 @@ pub struct Authorization {
     pub window: ValidityWindow,
     /// Random, once; the chain refuses a second use.
     pub nonce: B256,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_short_whatever_is_wished() {
+        for (wished_s, length_s) in [(0, 10), (1, 10), (60, 60), (120, 120), (u64::MAX, 120)] {
+            let window = ValidityWindow::clamped(1_000_000, wished_s);
+            assert_eq!(window.valid_before_s, 1_000_000 + length_s, "wished {wished_s}");
+            assert_eq!(window.valid_after_s, 1_000_000 - 600);
+        }
+        assert_eq!(ValidityWindow::clamped(5, 60).valid_after_s, 0);
+        assert_eq!(ValidityWindow::clamped(u64::MAX, 60).valid_before_s, u64::MAX);
+    }
 }

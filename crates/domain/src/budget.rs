@@ -176,31 +176,6 @@ impl Budget {
         Window::ALL.into_iter().map(|window| self.span(window, now)).collect()
     }
 
-    /// Whether `self` lets its agent do anything that `before` did not.
-    pub fn raises(&self, before: &Budget) -> bool {
-        let higher = |new: Option<Units>, old: Option<Units>| match (new, old) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(new), Some(old)) => new > old,
-        };
-        let looser_payee = match (self.new_payee, before.new_payee) {
-            (new, old) if new == old => false,
-            (NewPayeeRule::Deny, _) | (NewPayeeRule::Ask, NewPayeeRule::Allow) => false,
-            _ => true,
-        };
-        self.asset != before.asset
-            || self.zone != before.zone
-            || higher(self.limit_units_per_payment, before.limit_units_per_payment)
-            || Window::ALL.into_iter().any(|w| higher(self.limit(w), before.limit(w)))
-            || (self.over_payment == OverPayment::Ask && before.over_payment == OverPayment::Deny)
-            || looser_payee
-            || match (self.expires_at, before.expires_at) {
-                (_, None) => false,
-                (None, Some(_)) => true,
-                (Some(new), Some(old)) => new > old,
-            }
-    }
-
     fn time_zone(&self) -> Result<TimeZone, BudgetError> {
         TimeZone::get(&self.zone)
             .map_err(|_| BudgetError::UnknownZone { zone: self.zone.chars().take(64).collect() })
@@ -277,17 +252,5 @@ mod tests {
         let mut b = budget("UTC");
         b.limit_units_per_day = None;
         assert_eq!(b.check(now), Err(BudgetError::Unbounded));
-    }
-
-    #[test]
-    fn raising_is_seen_and_lowering_is_not() {
-        let base = budget("UTC");
-        let mut lower = base.clone();
-        lower.limit_units_per_day = Some(Units::ZERO);
-        assert!(!lower.raises(&base));
-        assert!(base.raises(&lower));
-        let mut unlimited = base.clone();
-        unlimited.limit_units_per_day = None;
-        assert!(unlimited.raises(&base));
     }
 }

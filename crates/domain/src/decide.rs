@@ -1,8 +1,8 @@
 //! The one place that says yes, ask or no.
 
 use crate::{
-    AgentId, AgentName, AssetId, Budget, Danger, Grade, NewPayeeRule, OverPayment, Payee,
-    PayeeStanding, Units, Window,
+    AgentId, AgentName, Budget, Danger, Grade, NewPayeeRule, OverPayment, Payee, PayeeStanding,
+    Units, Window,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -420,17 +420,10 @@ fn payee(case: &Case<'_>, grade: Grade, findings: &mut Findings) {
     }
 }
 
-/// The asset a case is about, for callers that word its figures.
-impl Case<'_> {
-    /// The asset the payee wants.
-    pub fn asset(&self) -> AssetId {
-        self.intent.payee.asset
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AssetId;
     use alloy_primitives::Address;
     use proptest::prelude::*;
 

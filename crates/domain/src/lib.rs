@@ -21,7 +21,7 @@ pub use decide::{
 };
 pub use grade::{Danger, Grade};
 pub use ids::{AgentId, ApprovalId, IdError, PaymentId, RefillId};
-pub use money::{AmountError, Asset, AssetId, Money, Units};
+pub use money::{AmountError, Asset, AssetId, Units};
 pub use payee::{Payee, PayeeStanding};
 pub use payment::{PaymentState, TransitionError};
 pub use text::{AgentName, NameError, plain, plain_line};

@@ -144,15 +144,6 @@ impl<'de> Deserialize<'de> for Units {
     }
 }
 
-/// Units with the asset they count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Money {
-    /// How many atomic units.
-    pub units: Units,
-    /// Of what.
-    pub asset: AssetId,
-}
-
 /// Why a text is not an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {

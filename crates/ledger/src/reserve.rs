@@ -14,13 +14,6 @@ use imprest_domain::{
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Row, SqliteConnection};
 
-/// How far a signature's window reaches back, for chains whose clock lags behind ours.
-const VALID_AFTER_LAG_S: u64 = 600;
-/// The longest a signature may live, whatever the payee asks for.
-const VALID_BEFORE_MAX_S: u64 = 120;
-/// The shortest: facilitators refuse what ends within 6 seconds.
-const VALID_BEFORE_MIN_S: u64 = 10;
-
 /// How many questions of one agent may wait at once: more would bury the owner.
 const QUESTIONS_MAX: u32 = 5;
 
@@ -357,11 +350,7 @@ async fn hold(
         from: facts.agent.address,
         to: order.intent.payee.pay_to,
         value: order.intent.value,
-        window: ValidityWindow {
-            valid_after_s: now_s.saturating_sub(VALID_AFTER_LAG_S),
-            valid_before_s: now_s
-                + order.max_timeout_s.clamp(VALID_BEFORE_MIN_S, VALID_BEFORE_MAX_S),
-        },
+        window: ValidityWindow::clamped(now_s, order.max_timeout_s),
         nonce,
     };
     let spans = facts.agent.budget.spans(tx.now)?;

@@ -23,7 +23,7 @@ pub use error::RailsError;
 pub use guard::{
     AddressGuard, AddressRefusal, HostPort, HostPortError, Lookup, SystemLookup, is_global,
 };
-pub use offer::{MAX_TIMEOUT_S, Quote, clamp_window};
+pub use offer::{MAX_TIMEOUT_S, Quote};
 pub use pay::{Outcome, Payload, Receipt};
 pub use rails::{Options, Probe, Rails};
 pub use request::Request;

@@ -7,7 +7,7 @@ use crate::request::add;
 use crate::{RailsError, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use imprest_domain::{Address, Asset, AssetId, Payee, Units, ValidityWindow, plain_line};
+use imprest_domain::{Address, Asset, AssetId, Payee, Units, plain_line};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -19,12 +19,6 @@ const HEADER_BYTES_MAX: usize = 64 * 1024;
 const OFFERS_MAX: usize = 32;
 /// The longest time a payee may ask a signature to live, in seconds.
 pub const MAX_TIMEOUT_S: u64 = 3600;
-/// The longest a signature is made to live, in seconds.
-const WINDOW_S_MAX: u64 = 120;
-/// The shortest; facilitators refuse what ends within 6 seconds.
-const WINDOW_S_MIN: u64 = 10;
-/// How far back a signature starts, in seconds, for chains whose clock is behind ours.
-const WINDOW_BACK_S: u64 = 600;
 
 /// One offer the desk can pay, bound to the request it answers.
 ///
@@ -59,19 +53,6 @@ pub struct Quote {
     pub resource_raw: Option<Box<RawValue>>,
     /// The terms' `extensions`, every byte as the payee wrote it.
     pub extensions_raw: Option<Box<RawValue>>,
-}
-
-/// Chooses when a signature can be used: from ten minutes ago until at most two minutes from now.
-///
-/// `now_s` is seconds since 1970, `max_timeout_s` the payee's wish. The end is
-/// `now + min(max_timeout_s, 120)` and never sooner than `now + 10`, because facilitators need a
-/// few seconds; a payee's shorter wish is stretched to that. The beginning is `now − 600`, as
-/// clients of x402 v1 use: chains whose clock lags still accept it.
-pub fn clamp_window(now_s: u64, max_timeout_s: u64) -> ValidityWindow {
-    ValidityWindow {
-        valid_after_s: now_s.saturating_sub(WINDOW_BACK_S),
-        valid_before_s: now_s.saturating_add(max_timeout_s.clamp(WINDOW_S_MIN, WINDOW_S_MAX)),
-    }
 }
 
 /// What terms come to.
@@ -665,17 +646,6 @@ mod tests {
         assert_ne!(base, taken(with_field("amount", Some("10001".into()))).digest);
         let other = "0x1111111111111111111111111111111111111111";
         assert_ne!(base, taken(with_field("payTo", Some(other.into()))).digest);
-    }
-
-    #[test]
-    fn windows_are_short() {
-        for (max, length) in [(0, 10), (1, 10), (10, 10), (60, 60), (120, 120), (u64::MAX, 120)] {
-            let window = clamp_window(1_000_000, max);
-            assert_eq!(window.valid_before_s, 1_000_000 + length, "{max}");
-            assert_eq!(window.valid_after_s, 999_400);
-        }
-        assert_eq!(clamp_window(5, 60).valid_after_s, 0);
-        assert_eq!(clamp_window(u64::MAX, 60).valid_before_s, u64::MAX);
     }
 
     proptest! {

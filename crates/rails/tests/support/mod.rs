@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use imprest_domain::{Address, Asset, AssetId, Authorization, B256};
-use imprest_rails::{AddressGuard, Options, Payload, Quote, Rails, Request, clamp_window};
+use imprest_domain::{Address, Asset, AssetId, Authorization, B256, ValidityWindow};
+use imprest_rails::{AddressGuard, Options, Payload, Quote, Rails, Request};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub fn signed(quote: &Quote) -> Payload {
             from: Address::repeat_byte(0xaa),
             to: quote.payee.pay_to,
             value: quote.value,
-            window: clamp_window(1_795_000_000, quote.max_timeout_s),
+            window: ValidityWindow::clamped(1_795_000_000, quote.max_timeout_s),
             nonce: B256::repeat_byte(0x11),
         },
         signature: [0x5a; 65],
