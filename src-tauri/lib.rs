@@ -57,7 +57,8 @@ fn start(args: Args) -> anyhow::Result<()> {
     let data_dir = imprest_desk::data_dir(args.data)
         .map_err(|problem| anyhow::anyhow!("{}\n{}", problem.message, problem.recovery))?;
     let data_dir = std::path::absolute(data_dir)?;
-    let folder = WindowFolder::make(&data_dir).map_err(|error| unusable(&data_dir, &error))?;
+    let folder = WindowFolder::make(&data_dir)
+        .or_else(|error| WindowFolder::aside().map_err(|_| unusable(&data_dir, &error)))?;
     let context = tauri::generate_context!();
     let identifier = context.config().identifier.clone();
     let app =

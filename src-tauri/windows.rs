@@ -34,6 +34,21 @@ impl WindowFolder {
         Ok(Self(folder))
     }
 
+    /// Makes one aside, for a data folder that cannot be used: that is the desk's to report, in a
+    /// window, since a start from a menu would otherwise end in silence.
+    ///
+    /// # Errors
+    /// When the system lets no folder be made at all.
+    pub fn aside() -> std::io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("imprest-window-{}", std::process::id()));
+        let mut maker = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut maker, 0o700);
+        // Not recursive: a folder that somebody put there before is refused.
+        maker.create(&folder)?;
+        Self::make(&folder)
+    }
+
     /// Where size and position are kept.
     pub fn state_file(&self) -> PathBuf {
         self.0.join("state.json")
