@@ -24,6 +24,8 @@ const REFUSE: &str = "refuse";
 const APPROVAL: &str = "approval";
 /// All notifications about questions share one number, so that they can be taken back together.
 const QUESTION_ID: i32 = 1;
+/// Limits that are nearly used share another.
+const LIMIT_ID: i32 = 2;
 
 const TITLE_CHARS: usize = 80;
 const LINE_CHARS: usize = 120;
@@ -71,10 +73,12 @@ fn refuse(app: &AppHandle, approval: String) {
     });
 }
 
-/// Tells the owner of questions, for as long as the desk is open.
+/// Tells the owner of questions and of limits that are nearly used, for as long as the desk is
+/// open.
 pub async fn follow(app: AppHandle, slot: DeskSlot) {
     let Some(desk) = slot.opened().await else { return };
     let mut questions = desk.questions();
+    let mut warnings = desk.warnings();
     let mut changes = desk.changes();
     let mut bursts = Bursts::default();
     loop {
@@ -85,6 +89,12 @@ pub async fn follow(app: AppHandle, slot: DeskSlot) {
                 Ok(card) if bursts.asked(Instant::now()) => show_card(&app, &card),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => bursts.missed(),
+                Err(RecvError::Closed) => return,
+            },
+            warning = warnings.recv() => match warning {
+                Ok(text) => show_warning(&app, &text),
+                // Those that were missed are on the home screen.
+                Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
             () = wake, if due.is_some() => {
@@ -130,6 +140,20 @@ fn question(app: &AppHandle, title: String, body: String, approval: Option<&str>
         shown = shown.action_type_id(QUESTION).extra(APPROVAL, approval);
     }
     send(shown);
+}
+
+/// The owner who looks at the window sees it on the home screen.
+fn show_warning(app: &AppHandle, text: &str) {
+    if windows::in_front(app) {
+        return;
+    }
+    let (title, body) = warning_words(text);
+    send(app.notification().builder().id(LIMIT_ID).title(title).body(body));
+}
+
+/// The desk says it in one sentence, once a span of time.
+fn warning_words(text: &str) -> (&'static str, String) {
+    ("A limit is nearly used", flat(text, LINE_CHARS))
 }
 
 /// Who, how much, what, to whom, from the ledger's record.
@@ -244,6 +268,15 @@ mod tests {
         let (title, body) = words(&card());
         assert_eq!(title, "Scout asks to pay 0.42 USDC");
         assert_eq!(body, "Forecast, 3 days\nTo https://weather.example");
+    }
+
+    #[test]
+    fn a_warning_is_one_plain_line() {
+        let (title, body) = warning_words("Scout has used 82 % of today’s 5.00.");
+        assert_eq!(title, "A limit is nearly used");
+        assert_eq!(body, "Scout has used 82 % of today’s 5.00.");
+        let (_, body) = warning_words(&format!("<b>\n{}", "z".repeat(500)));
+        assert!(body.starts_with("‹b›⟨U+000A⟩zzz") && body.chars().count() < 200, "{body}");
     }
 
     #[test]

@@ -2,29 +2,34 @@
 //!
 //! Nothing here stands in for a part of the desk. A journey starts the built `imprest`, a real
 //! chain and the official seller, each as a process of its own, and every process ends with the
-//! value that owns it.
+//! value that owns it. Where a journey turns the clock or looks into the keychain, the same desk
+//! runs inside the test ([`Inside`]).
 
 mod chain;
 mod desk;
 mod door;
+mod inside;
 mod merchant;
 #[cfg(target_os = "linux")]
 mod session;
 #[cfg(target_os = "linux")]
 mod small_disk;
 mod started;
+mod till;
 #[cfg(target_os = "linux")]
 mod window;
 
-pub use chain::token_balance;
+pub use chain::{rpc, token_balance};
 pub use desk::{Answer, Desk, PASSPHRASE, PracticeAddresses, Ready};
 pub use door::HttpDoor;
+pub use inside::{DialledClock, Inside};
 pub use merchant::{Merchant, OwnChain, Purchase, Settlement, Terms, buy};
 #[cfg(target_os = "linux")]
 pub use session::{DesktopSession, until};
 #[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;
 pub use started::Started;
+pub use till::Till;
 #[cfg(target_os = "linux")]
 pub use window::Window;
 

@@ -174,7 +174,7 @@ describe('an owner with the keyboard alone', () => {
 
   test('reaches every control with Tab, and sees where it is', () =>
     withPage({ seed: 'month' }, async (page) => {
-      for (const hash of ['#/desk', '#/agents/agt_1', '#/activity', '#/settings']) {
+      for (const hash of ['#/desk', '#/agents/agt_1', '#/shared/new', '#/activity', '#/settings']) {
         await page.evaluate((to) => (window.location.hash = to), hash);
         await page.waitForFunction(() => document.querySelector('h1') !== null && !document.body.textContent.includes('Asking the desk'));
         const all = await page.evaluate(() => [...document.querySelectorAll('a[href], button, input, select, [tabindex="0"]')].filter((e) => !e.disabled && e.checkVisibility() && !(e.type === 'radio' && !e.checked)).length);
@@ -294,12 +294,15 @@ describe('an owner', () => {
       assert.equal(await page.evaluate(() => window.hit), undefined);
     }));
 
-  for (const [width, height] of [[900, 600], [450, 300], [3840, 2160]]) {
+  for (const [width, height] of [[900, 600], [450, 300], [320, 640], [3840, 2160]]) {
     test(`has nothing cut off at ${width}×${height}`, () =>
-      withPage({ seed: 'month', width, height }, async (page) => {
-        for (const hash of ['#/desk', '#/agents', '#/agents/agt_1', '#/activity', '#/settings']) {
+      withPage({ seed: 'guarded', width, height }, async (page) => {
+        await page.evaluate(() => window.imprestStandin.addShared('Research', { ...window.imprestStandin.agents[0].budget, new_payee: 'allow' }));
+        for (const hash of ['#/desk', '#/agents', '#/agents/agt_1', '#/agents/new', '#/shared/shr_1', '#/shared/new', '#/activity', '#/signals', '#/settings']) {
           await page.evaluate((to) => (window.location.hash = to), hash);
           await page.waitForSelector('main h1');
+          const fold = page.locator(at('more-limits'));
+          if (await fold.count() > 0) await fold.click();
           const wide = await page.evaluate(() => {
             const side = document.querySelector('main').parentElement;
             return [document.documentElement.scrollWidth - window.innerWidth, side.scrollWidth - side.clientWidth];
@@ -310,6 +313,304 @@ describe('an owner', () => {
         }
       }));
   }
+});
+
+describe('limits', () => {
+  test('unfold, are explained, rehearsed as one writes, and saved', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      const rehearsed = () => page.waitForSelector(`${at('rehearsal')}[data-old="false"]`);
+      await page.evaluate(() => (window.location.hash = '#/agents/agt_1'));
+      await rehearsed();
+      const before = await page.textContent(at('rehearsal'));
+      assert.match(before, /With these limits, of the last 30 days’ \d+ payments: \d+ paid, 1 asked, 0 refused, at most [\d.]+ USDC in a day\./);
+      assert.match(before, /Objections: Per payment 1×\./);
+      assert.ok(!(await page.isVisible(at('limit-hour'))));
+      await page.click(at('more-limits'));
+
+      // Nothing is set by itself, zero says what it does, and what cannot be is said at its field.
+      for (const id of ['limit-hour', 'limit-count', 'limit-payeeDay', 'limit-newPayeeDay', 'limit-exposure', 'hours-from', 'ends']) assert.equal(await page.inputValue(at(id)), '');
+      await page.fill(at('limit-hour'), '0');
+      await page.waitForSelector('text=Zero: nothing can be paid.');
+      await page.waitForSelector(`${at('budget-notes')} >> text=The limit per hour is zero`);
+      await rehearsed();
+      const none = await page.textContent(at('rehearsal'));
+      assert.match(none, / 0 paid, 0 asked, \d+ refused/);
+      assert.match(none, /Per hour \d+×/);
+      await page.fill(at('limit-hour'), '2');
+      await page.fill(at('limit-count'), '1.5');
+      assert.ok(await page.isDisabled(at('save-budget')));
+      await page.fill(at('limit-count'), '30');
+      await page.fill(at('hours-from'), '22:00');
+      await page.waitForSelector(`${at('budget-fault')} >> text=write both times`);
+      await page.fill(at('hours-until'), '06:00');
+      await page.fill(at('limit-exposure'), '0.5');
+      assert.equal(await page.textContent(at('raised')), 'Nothing is raised.');
+      await page.click(at('more-limits'));
+      assert.match(await page.textContent(at('also')), /at most 2\.00 in any hour, 30 payments in any hour, 0\.50 open at once, only 22:00–06:00/);
+      await page.click(at('save-budget'));
+      await page.waitForSelector(at('save-budget'), { state: 'detached' });
+      await page.waitForSelector(`${at('window')}[data-window="hour"]`);
+      const saved = await page.evaluate(() => window.imprestStandin.agents[0].budget);
+      assert.deepEqual([saved.per_hour, saved.max_count_hour, saved.hours, saved.exposure, saved.per_payee_day], ['2', '30', '22:00-06:00', '0.5', null]);
+
+      await page.click(at('more-limits'));
+      await page.fill(at('limit-exposure'), '');
+      assert.equal(await page.textContent(at('raised')), 'Raised: open at once 0.50 → no limit.');
+      await page.click(at('undo-budget'));
+      assert.equal(await page.inputValue(at('limit-exposure')), '0.50');
+    }));
+
+  test('the page below the form stands still while one writes', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.evaluate(() => (window.location.hash = '#/agents/agt_1'));
+      await page.waitForSelector(at('rehearsal'));
+      const top = () => page.locator('#connect').evaluate((heading) => heading.getBoundingClientRect().top);
+      const first = await top();
+      await page.waitForSelector(`${at('rehearsal')}[data-old="false"]`);
+      assert.equal(await top(), first, 'the rehearsal came and moved the page');
+      await page.fill(at('budget-per-payment'), '0.2');
+      await page.waitForSelector(at('raised'));
+      const dirty = await top();
+      await page.fill(at('budget-per-payment'), '0.15');
+      await page.waitForSelector(`${at('rehearsal')}[data-old="false"]`);
+      assert.equal(await top(), dirty, 'another figure moved the page');
+
+      // Nor does a field that is being written in move under the hand, whatever it says.
+      await page.click(at('more-limits'));
+      const place = () => page.locator(at('limit-exposure')).evaluate((field) => field.getBoundingClientRect().top);
+      const field = await place();
+      for (const typed of ['0', '0,5', '0.5', '900']) {
+        await page.fill(at('limit-exposure'), typed);
+        await page.fill(at('limit-hour'), typed);
+        assert.equal(await place(), field, `“${typed}” moved the field`);
+      }
+    }));
+
+  test('an agent without history has no rehearsal', () =>
+    withPage({ seed: 'empty' }, async (page) => {
+      await page.evaluate(() => { window.imprestStandin.addAgent('Fresh', 'L3', { per_payment: '1', per_hour: null, per_day: '5', per_week: null, per_month: null, lifetime: null, per_payee_day: null, per_new_payee_day: null, exposure: null, max_count_hour: null, hours: null, over_payment: 'ask', new_payee: 'ask', zone: '', expires_at: null }); window.location.hash = '#/agents/agt_1'; });
+      await page.waitForSelector(at('budget-amount'));
+      assert.equal(await page.locator(at('rehearsal')).count(), 0);
+    }));
+
+  test('turn amber with a word above 80 %, the hour too', () =>
+    withPage({ seed: 'team' }, async (page) => {
+      await page.waitForSelector(`${at('warning')} >> text=Scout has used 8`);
+      await page.evaluate(() => (window.location.hash = '#/agents/agt_1'));
+      const hour = page.locator(`${at('window')}[data-window="hour"]`).first();
+      await hour.waitFor();
+      assert.equal(await hour.getAttribute('data-warn'), 'true');
+      assert.match(await hour.locator(at('near')).textContent(), /8\d % used/);
+      const calm = page.locator(`${at('window')}[data-window="month"]`).first();
+      assert.equal(await calm.locator(at('near')).count(), 0);
+      const colour = (of) => of.locator('b').first().evaluate((b) => getComputedStyle(b).color);
+      assert.notEqual(await colour(hour), await colour(calm));
+    }));
+});
+
+describe('shared budgets', () => {
+  test('are made, joined, changed, and stop their agents together', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.click(at('nav-agents'));
+      await page.waitForSelector('text=together they never spend more than it');
+      await page.click(at('new-shared'));
+      assert.ok(await page.isDisabled(at('create-shared')));
+      await page.fill(at('shared-name'), 'Research');
+      await page.fill(at('budget-amount'), '0.5');
+      await page.click(at('create-shared'));
+      await page.waitForSelector(`${at('member')}[data-agent-id="agt_1"][data-under="false"]`);
+      await page.click(`${at('member')}[data-agent-id="agt_1"] ${at('move')}`);
+      await page.waitForSelector(`${at('member')}[data-agent-id="agt_1"][data-under="true"]`);
+
+      // The other joins on its own page, with the rest of its limits.
+      await page.evaluate(() => (window.location.hash = '#/agents/agt_2'));
+      await page.click(at('more-limits'));
+      await page.selectOption(at('shared-choice'), { label: 'Research' });
+      assert.equal(await page.textContent(at('raised')), 'Nothing is raised.');
+      await page.click(at('save-budget'));
+      await page.waitForSelector(at('shared-windows'));
+      const used = await page.evaluate(() => {
+        const desk = window.imprestStandin;
+        return ['Scout', 'Archivist', 'Scout', 'Archivist'].map((agent) => desk.ask({ agent, what: 'Item', amount: '0.2' }).outcome);
+      });
+      assert.ok(used.some((outcome) => /0\.50 today of the shared budget Research/.test(outcome)), used.join(' | '));
+
+      await page.click(at('nav-agents'));
+      await page.waitForSelector(`${at('shared-row')} >> text=Archivist`);
+      await page.click(`${at('shared-row')} a >> text=Research`);
+      await page.fill(at('budget-amount'), '5');
+      assert.equal(await page.textContent(at('raised')), 'Raised: per day 0.50 → 5.00.');
+      await page.click(at('save-shared'));
+      await page.waitForSelector(at('save-shared'), { state: 'detached' });
+
+      await page.evaluate(() => (window.location.hash = '#/agents/agt_2'));
+      await page.click(at('more-limits'));
+      await page.selectOption(at('shared-choice'), '');
+      assert.equal(await page.textContent(at('raised')), 'Raised: shared budget Research → none.');
+      await page.click(at('save-budget'));
+      await page.waitForSelector(at('shared-windows'), { state: 'detached' });
+    }));
+
+  test('a new agent starts under one', () =>
+    withPage({ seed: 'team' }, async (page) => {
+      await page.evaluate(() => (window.location.hash = '#/agents/new'));
+      await page.fill(at('agent-name'), 'Buyer');
+      await page.click(at('more-limits'));
+      await page.selectOption(at('shared-choice'), { label: 'Household' });
+      await page.fill(at('limit-payeeDay'), '10');
+      await page.waitForSelector(`${at('budget-notes')} >> text=to one payee a day is above the limit per day`);
+      await page.click(at('create-agent'));
+      await page.waitForSelector(at('token'));
+      await page.waitForSelector(`${at('budget-notes')} >> text=to one payee a day is above the limit per day`);
+      assert.deepEqual(await page.evaluate(() => { const { shared, budget } = window.imprestStandin.agents.at(-1); return [shared, budget.per_payee_day]; }), ['shr_2', '10']);
+    }));
+
+  test('a name that is taken is said', () =>
+    withPage({ seed: 'team' }, async (page) => {
+      await page.evaluate(() => (window.location.hash = '#/shared/new'));
+      await page.fill(at('shared-name'), 'research');
+      await page.click(at('create-shared'));
+      await page.waitForSelector(`${at('note')}[data-tone="wrong"] >> text=That name is taken.`);
+    }));
+});
+
+describe('danger', () => {
+  const signal = (kind) => `${at('signal')}[data-kind="${kind}"]`;
+
+  test('a changed address asks, shows old and new, and ends when the owner has seen it', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      const other = '0x6813Eb9362372EEF6200f3b1dbC3f819671cBA69';
+      await page.evaluate((payTo) => window.imprestStandin.ask({ agent: 'Scout', what: 'Weather, Rotterdam', amount: '0.01', payTo }), other);
+      await page.waitForSelector(at('odd'));
+      await page.click(at('nav-signals'));
+      const card = page.locator(signal('pay_to_changed'));
+      await card.waitFor();
+      const words = (await card.textContent()).replaceAll(' ', '');
+      assert.ok(words.includes('Before0x70997970C51812dc3A010C7d01b50e0d17dc79C8') && words.includes(`Now${other}`), words);
+      assert.match(await card.textContent(), /Guarded/);
+      await page.click(`${signal('pay_to_changed')} ${at('seen')}`);
+      await page.waitForSelector(`${signal('pay_to_changed')}[data-open="false"] >> text=Seen by you`);
+      await page.waitForSelector(`${at('no-signals')} >> text=Nothing looks odd now.`);
+    }));
+
+  test('no key says too early that one has seen it, and J chooses which', () =>
+    withPage({ seed: 'odd' }, async (page) => {
+      await page.click(at('nav-signals'));
+      await page.waitForSelector(at('signal'));
+      await page.waitForFunction(() => document.querySelectorAll('[data-testid="signal"][data-armed="true"]').length === 2);
+      await page.evaluate(() => {
+        // In one turn with the signal's arrival, so that no slow machine lets the moment pass.
+        new MutationObserver((_, watch) => {
+          if (document.querySelector('[data-kind="price_soared"]') === null) return;
+          watch.disconnect();
+          window.dispatchEvent(new KeyboardEvent('keydown', { key: 's' }));
+          window.earlyKey = true;
+        }).observe(document.body, { childList: true, subtree: true });
+        window.imprestStandin.raise('price_soared', 'bulk.example', 'bulk.example asks 4 USDC where 0.5 was usual', { payee: 'bulk.example' });
+      });
+      await page.waitForFunction(() => window.earlyKey === true);
+      await page.waitForSelector(`${signal('price_soared')}[data-armed="true"]`);
+      assert.equal(await page.getAttribute(signal('price_soared'), 'data-open'), 'true');
+
+      // The first is the new one; J twice goes to the one below it.
+      await page.keyboard.press('j');
+      await page.keyboard.press('j');
+      const second = await page.locator(at('signal')).nth(1).getAttribute('data-seq');
+      await page.keyboard.press('s');
+      await page.waitForSelector(`${at('signal')}[data-seq="${second}"][data-open="false"]`);
+      assert.equal(await page.getAttribute(signal('price_soared'), 'data-open'), 'true');
+    }));
+
+  test('a signal that moves up does not take the next click', () =>
+    withPage({ seed: 'odd' }, async (page) => {
+      await page.click(at('nav-signals'));
+      await page.waitForSelector(at('signal'));
+      await page.waitForFunction(() => document.querySelectorAll('[data-testid="signal"][data-armed="true"]').length === 2);
+      const [first, second] = await page.locator(at('signal')).evaluateAll((all) => all.map((one) => one.dataset.seq));
+      await page.evaluate((seq) => {
+        // The first goes, and in the same turn as the second moves up it is clicked.
+        new MutationObserver((_, watch) => {
+          if (document.querySelector(`[data-seq="${seq}"][data-open="false"]`) === null) return;
+          watch.disconnect();
+          document.querySelector('[data-testid="seen"]').dispatchEvent(new MouseEvent('click', { bubbles: true, detail: 2 }));
+          window.clicked = true;
+        }).observe(document.body, { childList: true, subtree: true, attributes: true });
+        document.querySelector(`[data-seq="${seq}"] [data-testid="seen"]`).dispatchEvent(new MouseEvent('click', { bubbles: true, detail: 1 }));
+      }, first);
+      await page.waitForFunction(() => window.clicked === true);
+      await page.waitForSelector(`${at('signal')}[data-seq="${second}"][data-armed="true"]`);
+      assert.equal(await page.getAttribute(`${at('signal')}[data-seq="${second}"]`, 'data-open'), 'true');
+    }));
+
+  test('an agent’s page keeps the grade in force and its reason in sight', () =>
+    withPage({ seed: 'odd', width: 900, height: 600 }, async (page) => {
+      await page.evaluate(() => (window.location.hash = '#/agents/agt_2'));
+      await page.waitForSelector(at('lowered'));
+      assert.match(await page.textContent(at('lowered')), /Guarded\s*L3 was granted; it was refused three times in ten minutes, so L2 is in force\./);
+      await page.locator(at('revoke')).scrollIntoViewIfNeeded();
+      const box = await page.locator(at('lowered')).boundingBox();
+      assert.ok(box.y >= 0 && box.y < 600, 'the reason scrolled out of sight');
+    }));
+
+  test('a token in two places ends with a new token, not with a click', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.evaluate(() => window.imprestStandin.raise('credential_elsewhere', 'Scout', 'its credential is used by user 1001 and by user 1000', { agent: 'agt_1' }));
+      await page.click(at('nav-signals'));
+      await page.waitForSelector(signal('credential_elsewhere'));
+      assert.equal(await page.locator(at('seen')).count(), 0);
+      await page.click(`${signal('credential_elsewhere')} a`);
+      await page.click(at('rotate'));
+      await page.click(at('rotate-confirm'));
+      await page.click(at('token-done'));
+      await page.waitForSelector(at('lowered'), { state: 'detached' });
+    }));
+
+  test('an older ledger halts, and is taken as the right one only after a second thought', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.evaluate(() => window.imprestStandin.raise('rolled_back', 'the desk', 'the ledger is another than the one whose event 412 was copied to the keychain'));
+      await page.waitForSelector(`${at('danger')}[data-level="halted"]`);
+      assert.match(await page.textContent(at('danger')), /Halted\s+The ledger is another than the one whose event 412 was copied to the keychain\. Nothing is signed\./);
+      await page.click(at('danger-look'));
+      await page.click(at('seen'));
+      await page.waitForSelector(at('seen-dialog'));
+      await page.keyboard.press('Escape');
+      assert.equal(await page.getAttribute(signal('rolled_back'), 'data-open'), 'true');
+      await page.click(at('seen'));
+      await page.click(at('seen-confirm'));
+      await page.waitForSelector(at('danger'), { state: 'detached' });
+    }));
+
+  test('a clock that is behind is said on a line of its own, and taken as right', () =>
+    withPage({ seed: 'clock' }, async (page) => {
+      assert.match(await page.textContent(at('clock')), /The books have seen a time 47 min later than the computer’s clock\./);
+      assert.match(await page.textContent(at('danger')), /Every payment is a question\./);
+      await page.click(at('accept-clock'));
+      await page.click(at('accept-clock-confirm'));
+      await page.waitForSelector(at('clock'), { state: 'detached' });
+      await page.waitForSelector(at('danger'), { state: 'detached' });
+    }));
+});
+
+describe('proof', () => {
+  test('verifying says how far the seal goes and what was checked', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.click(at('nav-settings'));
+      await page.click(at('verify'));
+      await page.waitForSelector(`${at('sealed')}[data-checked="true"] >> text=the last one`);
+      await page.waitForSelector(`${at('copied')}[data-checked="true"] >> text=no older ledger`);
+      await page.evaluate(() => Object.assign(window.imprestStandin, { sealedBehind: 3, copyChecked: false }));
+      await page.click(at('verify'));
+      await page.waitForSelector(`${at('sealed')} >> text=3 after it are not sealed yet`);
+      await page.waitForSelector(`${at('copied')}[data-checked="false"] >> text=would not be noticed`);
+    }));
+
+  test('a total that nobody counted to the end says so', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.evaluate(() => { window.imprestStandin.totalIsExact = false; });
+      await page.click(at('nav-activity'));
+      await page.waitForSelector(`${at('activity-total')} >> text=/^\\d+ or more entries$/`);
+      await page.waitForSelector('table[aria-rowcount="-1"]');
+    }));
 });
 
 describe('no screen has an accessibility violation', () => {

@@ -21,6 +21,15 @@ async function confirmed(page) {
   }
 }
 
+/** Once the desk has said what the form would have done. */
+const REHEARSED = `${at('rehearsal')}[data-old="false"]`;
+
+/** An older ledger was put in the place of the right one. */
+const halted = async (page) => {
+  await page.evaluate(() => window.imprestStandin.raise('rolled_back', 'the desk', 'the ledger is another than the one whose event 412 was copied to the keychain'));
+  await page.waitForSelector(at('danger'));
+};
+
 export const SCREENS = [
   { name: 'welcome', seed: 'new', wait: at('create-vault'), go: async (page) => { await page.fill(at('passphrase'), 'herons read'); } },
   { name: 'welcome-words', seed: 'new', wait: at('word'), go: vault },
@@ -48,6 +57,36 @@ export const SCREENS = [
   { name: 'desk-thaw', seed: 'month', wait: at('thaw-dialog'), go: async (page) => { await page.click(at('freeze')); await page.click(at('thaw')); } },
   { name: 'desk-empty', seed: 'empty', wait: 'h1' },
   { name: 'desk-several', seed: 'month', wait: `${at('approval')}:nth-of-type(2)`, go: (page) => page.evaluate(() => { window.imprestStandin.ask({ agent: 'Night shift', what: 'Model card, large', amount: '0.4', payee: 'weights.example' }); }) },
+  { name: 'desk-guarded', seed: 'guarded', wait: at('danger'), sizes: [[1280, 800], [320, 640]] },
+  { name: 'desk-halted', seed: 'month', wait: `${at('danger')}[data-level="halted"]`, go: halted },
+  { name: 'desk-odd', seed: 'odd', wait: at('odd') },
+  { name: 'desk-near', seed: 'team', wait: at('warning') },
+  { name: 'desk-clock', seed: 'clock', wait: at('clock') },
+  { name: 'desk-clock-dialog', seed: 'clock', wait: at('clock-dialog'), go: (page) => page.click(at('accept-clock')) },
+  { name: 'unlock-guarded', seed: 'guarded', wait: at('unlock'), go: async (page) => { await page.evaluate(() => window.imprestStandin.run('lock', {})); } },
+  { name: 'signals', seed: 'guarded', wait: at('signal'), go: hash('#/signals'), sizes: [[1280, 800], [320, 900]] },
+  { name: 'signals-over', seed: 'odd', wait: `${at('signal')}[data-open="false"]`, go: async (page) => { await hash('#/signals')(page); await page.click(at('seen')); await page.waitForSelector(at('note')); } },
+  { name: 'signals-none', seed: 'month', wait: at('no-signals'), go: hash('#/signals') },
+  { name: 'signals-thought', seed: 'month', wait: at('seen-dialog'), go: async (page) => { await halted(page); await hash('#/signals')(page); await page.click(at('seen')); } },
+  { name: 'agents-shared', seed: 'team', wait: at('shared-row'), go: hash('#/agents'), sizes: [[1280, 800], [320, 900]] },
+  { name: 'shared', seed: 'team', wait: at('member'), go: hash('#/shared/shr_1') },
+  {
+    name: 'shared-editing', seed: 'team', wait: at('raised'),
+    go: async (page) => { await hash('#/shared/shr_1')(page); await page.fill(at('budget-amount'), '0.5'); await page.click(at('more-limits')); },
+  },
+  { name: 'shared-new', seed: 'month', wait: at('create-shared'), go: hash('#/shared/new') },
+  { name: 'agent-limits', seed: 'team', wait: REHEARSED, go: async (page) => { await hash('#/agents/agt_1')(page); await page.click(at('more-limits')); }, sizes: [[1280, 1100], [320, 1400], [900, 600]] },
+  { name: 'agent-near', seed: 'team', wait: REHEARSED, go: hash('#/agents/agt_1') },
+  { name: 'agent-lowered', seed: 'odd', wait: at('lowered'), go: async (page) => { await hash('#/agents/agt_2')(page); await page.waitForSelector(REHEARSED); } },
+  {
+    name: 'agent-notes', seed: 'month', wait: at('budget-notes'),
+    go: async (page) => {
+      await hash('#/agents/agt_1')(page); await page.click(at('more-limits'));
+      await page.fill(at('limit-hour'), '0'); await page.fill(at('limit-exposure'), '0.5'); await page.fill(at('limit-payeeDay'), '80');
+      await page.fill(at('hours-from'), '22:00'); await page.fill(at('hours-until'), '06:00'); await page.waitForSelector(REHEARSED);
+    },
+    sizes: [[1280, 1100]],
+  },
   { name: 'agents', seed: 'month', wait: at('agent-row'), go: hash('#/agents') },
   { name: 'agent', seed: 'month', wait: at('grade-L3'), go: hash('#/agents/agt_1') },
   {
@@ -62,12 +101,22 @@ export const SCREENS = [
   { name: 'agent-token', seed: 'month', wait: at('token'), go: async (page) => { await hash('#/agents/agt_1')(page); await page.click(at('rotate')); await page.click(at('rotate-confirm')); } },
   { name: 'agent-revoke', seed: 'month', wait: at('revoke-confirm'), go: async (page) => { await hash('#/agents/agt_1')(page); await page.click(at('revoke')); } },
   { name: 'new-agent', seed: 'month', wait: at('create-agent'), go: hash('#/agents/new') },
+  { name: 'new-agent-limits', seed: 'team', wait: at('limit-hour'), go: async (page) => { await hash('#/agents/new')(page); await page.fill(at('agent-name'), 'Buyer'); await page.click(at('more-limits')); }, sizes: [[1280, 1000]] },
   { name: 'activity', seed: 'month', wait: at('row'), go: hash('#/activity') },
+  { name: 'activity-many', seed: 'month', wait: 'text=or more', go: async (page) => { await page.evaluate(() => { window.imprestStandin.totalIsExact = false; }); await hash('#/activity')(page); } },
   { name: 'activity-none', seed: 'month', wait: 'text=Nothing matches', go: async (page) => { await hash('#/activity')(page); await page.fill(at('filter-text'), 'no such thing'); } },
   { name: 'evidence', seed: 'month', wait: at('finding'), go: async (page) => { await page.locator(`${at('row')}[data-state="settled"]`).first().click(); } },
   { name: 'evidence-refused', seed: 'month', wait: at('finding'), go: async (page) => { await page.locator(`${at('row')}[data-state="refused"]`).first().click(); } },
   { name: 'settings', seed: 'month', wait: at('verify'), go: hash('#/settings') },
   { name: 'settings-verified', seed: 'month', wait: at('verified'), go: async (page) => { await hash('#/settings')(page); await page.click(at('verify')); } },
+  {
+    name: 'settings-unsealed', seed: 'month', wait: at('verified'),
+    go: async (page) => {
+      await page.evaluate(() => Object.assign(window.imprestStandin, { sealedBehind: 3, copyChecked: false }));
+      await hash('#/settings')(page); await page.click(at('verify'));
+    },
+    sizes: [[1280, 1400]],
+  },
   { name: 'palette', seed: 'month', wait: at('palette'), go: (page) => page.keyboard.press('Control+k') },
   { name: 'keys', seed: 'month', wait: at('keys'), go: (page) => page.keyboard.press('?') },
 ];

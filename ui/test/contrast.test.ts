@@ -36,6 +36,9 @@ describe.each([['light', 0], ['dark', 1]] as const)('in the %s theme', (_, theme
     ['wait', 'wait-bg', 7],
     ['ink', 'wait-bg', 7],
     ['stop', 'stop-bg', 7],
+    ['ink', 'stop-bg', 7],
+    ['link', 'wait-bg', 7],
+    ['link', 'stop-bg', 7],
   ];
   test.each(pairs)('%s on %s is at least %d', (text, surface, least) => {
     expect(contrast(token(text, theme), token(surface, theme))).toBeGreaterThanOrEqual(least);

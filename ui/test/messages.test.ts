@@ -6,13 +6,16 @@ import { asProblem } from '../src/lib/host/host';
 import { t, wording } from '../src/lib/messages';
 
 const SRC = join(import.meta.dirname, '../src/');
-const CODES = [
-  'bad_input', 'wrong_passphrase', 'locked', 'no_vault', 'vault_exists', 'not_found', 'name_taken', 'conflict',
-  'in_use', 'chain_unreachable', 'no_practice_kit', 'disk', 'unavailable', 'internal',
-];
+/** The words that a closed set of the desk crosses as, as its own source writes them. */
+function wordsOf(file: string, set: string): string[] {
+  const source = readFileSync(join(import.meta.dirname, '../../crates', file), 'utf8');
+  return [...source.matchAll(new RegExp(`${set}::\\w+ => "(\\w+)"`, 'g'))].map((found) => found[1] ?? '');
+}
+const CODES = wordsOf('desk/src/problem.rs', 'ErrorCode');
 const STATES = ['refused', 'waiting', 'held', 'delivered', 'unknown', 'settled', 'void', 'expired'];
-/** The rules by name, as the domain itself writes them. */
-const RULES = [...readFileSync(join(import.meta.dirname, '../../crates/domain/src/decide.rs'), 'utf8').matchAll(/ReasonCode::\w+ => "(\w+)"/g)].map((found) => found[1] ?? '');
+const RULES = wordsOf('domain/src/verdict.rs', 'ReasonCode');
+const SIGNALS = wordsOf('domain/src/signal.rs', 'SignalKind');
+const LEVELS = wordsOf('domain/src/grade.rs', 'Danger');
 /** Attributes that people read or hear. */
 const SPOKEN = ['aria-label', 'title', 'placeholder', 'alt', 'aria-valuetext'];
 /** Single letters on key caps are the keys themselves. */
@@ -22,8 +25,13 @@ describe('the catalogue', () => {
   test('words every code, state, rule, effect and verdict', () => {
     expect(Object.keys(t.problems).sort()).toEqual([...CODES].sort());
     expect(Object.keys(t.states).sort()).toEqual([...STATES].sort());
-    expect(RULES.length).toBeGreaterThan(10);
+    expect(CODES.length).toBeGreaterThan(10);
+    expect(RULES.length).toBeGreaterThan(20);
     expect(Object.keys(t.rules).sort()).toEqual([...RULES].sort());
+    expect(SIGNALS.length).toBeGreaterThan(8);
+    expect(Object.keys(t.signals.kinds).sort()).toEqual([...SIGNALS].sort());
+    expect(LEVELS).toHaveLength(4);
+    expect(Object.keys(t.danger.levels).sort()).toEqual([...LEVELS].sort());
     expect(Object.keys(t.effects).sort()).toEqual(['approved', 'ask', 'deny', 'pass']);
     expect(Object.keys(t.verdicts).sort()).toEqual(['allow', 'ask', 'deny']);
   });

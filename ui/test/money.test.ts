@@ -1,7 +1,7 @@
 import { render } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import Amount from '../src/lib/components/Amount.svelte';
-import { amountFault, canonical, columnPlaces, figures, fromUnits, shown, toUnits } from '../src/lib/money';
+import { amountFault, canonical, columnPlaces, figures, fromUnits, permille, shown, toUnits } from '../src/lib/money';
 
 describe('amounts', () => {
   test.each([
@@ -39,6 +39,15 @@ describe('amounts', () => {
     expect(fromUnits(4200n, 6)).toBe('0.0042');
     expect(fromUnits(0n, 6)).toBe('0');
     expect(canonical('0.250')).toBe('0.25');
+  });
+
+  test('a share is exact and rounded down', () => {
+    expect(permille('5', '4.1')).toBe(820);
+    expect(permille('5', '4', '0.1')).toBe(820);
+    expect(permille('3', '1')).toBe(333);
+    expect(permille('0', '1')).toBeNull();
+    expect(permille('0.000001', '1')).toBe(9999);
+    expect(permille('340282366920938463463374607431', '340282366920938463463374607431')).toBe(1000);
   });
 
   test('a column has the places of its longest fraction', () => {

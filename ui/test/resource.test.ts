@@ -111,7 +111,7 @@ describe('activity pages', () => {
   test('an answer to an older filter is dropped', async () => {
     const answers: ((page: ActivityPage) => void)[] = [];
     const host = { call: () => new Promise((resolve) => { answers.push(resolve as never); }) } as unknown as Host;
-    const page = (what: string): ActivityPage => ({ rows: [{ payment_id: what, what } as ActivityRow], next_cursor: null, total: 1 });
+    const page = (what: string): ActivityPage => ({ rows: [{ payment_id: what, what } as ActivityRow], next_cursor: null, total: 1, total_is_exact: true });
     const pages = new ActivityPages(host, ALL);
     const old = pages.show(ALL);
     const now = pages.show({ ...ALL, text: 'x' });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { bits, strength } from '../src/lib/passphrase';
 import { hrefOf, parse } from '../src/lib/state/router.svelte';
-import { groups, plain, plainLine, prettyJson } from '../src/lib/text';
-import { longDate, monthPlace, span } from '../src/lib/time';
+import { grouped, groups, plain, plainLine, prettyJson } from '../src/lib/text';
+import { civilWords, longDate, monthPlace, span } from '../src/lib/time';
 
 describe('strangers’ text', () => {
   test('shows what hides or reorders', () => {
@@ -46,18 +46,21 @@ describe('passphrases', () => {
 });
 
 describe('places and times', () => {
-  test.each(['#/desk', '#/agents', '#/agents/new', '#/agents/agt_1', '#/activity', '#/settings'])('%s reads back', (hash) => {
+  test.each(['#/desk', '#/agents', '#/agents/new', '#/agents/agt_1', '#/shared/new', '#/shared/shr_1', '#/activity', '#/signals', '#/settings'])('%s reads back', (hash) => {
     expect(hrefOf(parse(hash).place)).toBe(hash);
   });
 
   test('what is unknown or malformed is home', () => {
     for (const hash of ['', '#', '#/nowhere', '#/%E0%A4%A', '#//']) expect(parse(hash).place.view).toBe('desk');
     expect(parse('#/agents/%E0%A4%A').place.view).toBe('agents');
+    expect(parse('#/shared').place.view).toBe('agents');
     expect(parse('#/desk?payment=pay_1').query.get('payment')).toBe('pay_1');
   });
 
   test('dates and spans', () => {
     expect(longDate('2026-11-22')).toBe('Sunday 22 November');
+    expect(civilWords('2027-02-22')).toBe('22 February 2027');
+    expect(grouped(10000)).toBe('10\u202f000');
     expect(longDate('nonsense')).toBe('nonsense');
     expect(monthPlace('2028-02-10')).toEqual({ month: 'February', day: 10, days: 29 });
     expect(span(-5)).toEqual({ count: 0, unit: 's' });

@@ -457,6 +457,9 @@ fn show_budget(context: &Context, answer: &BudgetAnswer) -> Result<End, Fault> {
         screen.document(answer)?;
         return Ok(End::Done);
     }
+    let per_day = |limit: &String| format!("{limit} {} a day", answer.asset);
+    let at_once = |limit: &String| format!("{limit} {} at once", answer.asset);
+    let per_hour = |count: u32| format!("at most {count} payments in any 60 minutes");
     let per_payment = answer
         .per_payment
         .as_ref()
@@ -469,12 +472,24 @@ fn show_budget(context: &Context, answer: &BudgetAnswer) -> Result<End, Fault> {
             ("grade", format!("{}: {}", answer.grade_in_force, answer.grade_reason)),
             ("payments", if answer.frozen { "frozen by the owner".into() } else { "go on".into() }),
             ("per payment", per_payment),
+            ("per payee", answer.per_payee_day.as_ref().map(per_day).unwrap_or_default()),
+            ("in flight", answer.exposure.as_ref().map(at_once).unwrap_or_default()),
+            ("pace", answer.max_count_hour.map(per_hour).unwrap_or_default()),
+            ("hours", answer.hours.clone().unwrap_or_default()),
             ("float free", format!("{} {} on {}", answer.float_free, answer.asset, answer.network)),
             ("ends", answer.expires_at.as_deref().map(local_time).unwrap_or_default()),
         ],
     )?;
-    screen.windows(answer.windows.iter().map(|w| WindowCells {
-        limits: [&w.window, &w.limit, &w.spent, &w.in_flight, &w.left],
+    let names: Vec<String> = answer
+        .windows
+        .iter()
+        .map(|w| match &w.scope {
+            Some(shared) => format!("{} of {shared}", w.window),
+            None => w.window.clone(),
+        })
+        .collect();
+    screen.windows(answer.windows.iter().zip(&names).map(|(w, name)| WindowCells {
+        limits: [name, &w.limit, &w.spent, &w.in_flight, &w.left],
         resets_at: w.resets_at.as_deref(),
     }))?;
     Ok(End::Done)
@@ -510,8 +525,11 @@ mod tests {
                 reasons: vec![ReasonView {
                     code: "frozen".into(),
                     message: "The owner has frozen all payments.".into(),
+                    scope: None,
                     limit: None,
                     observed: None,
+                    limit_count: None,
+                    observed_count: None,
                     remedy: "owner".into(),
                     resets_at: None,
                 }],

@@ -1,9 +1,10 @@
 //! The words of the command line: what can be typed, and what `--help` says about it.
 
+use crate::budget::Limits;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use imprest_domain::{AgentName, ApprovalId, Asset, AssetId, Grade, PaymentId};
+use imprest_domain::{AgentName, ApprovalId, Asset, AssetId, Grade, PaymentId, SharedId};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -95,6 +96,9 @@ chain and the books; if one figure differs, the demo says which and exits with 1
     /// Adds agents and sets what they may spend
     #[command(subcommand, arg_required_else_help = true)]
     Agent(AgentCommand),
+    /// Makes and sets budgets that several agents stay within together
+    #[command(subcommand, arg_required_else_help = true)]
+    Shared(SharedCommand),
     /// Lists the questions that wait for you, oldest first
     #[command(after_help = "\
 Example:
@@ -132,6 +136,24 @@ Example:
     /// Lets payments go on after a freeze
     #[command(after_help = "Example:\n  imprest thaw")]
     Thaw,
+    /// Lists what looked odd, newest first, and how each ends
+    #[command(after_help = "\
+Example:
+  imprest signals
+  imprest acknowledge 47
+
+While a signal is open, agents may do less unasked: see the grade in force in `imprest agent list`.")]
+    Signals,
+    /// Ends a signal that waits for you to have seen it
+    #[command(after_help = "Example:\n  imprest acknowledge 47")]
+    Acknowledge {
+        /// The signal's number, as `imprest signals` lists it
+        #[arg(value_name = "SIGNAL")]
+        signal: u64,
+    },
+    /// Says which clock is right when the computer's was set back
+    #[command(subcommand, arg_required_else_help = true)]
+    Clock(ClockCommand),
     /// Moves money from the treasury to an agent's float and waits for the chain
     #[command(after_help = "Example:\n  imprest refill scout 5.00")]
     Refill {
@@ -265,7 +287,8 @@ Examples:
   imprest agent add scout --per-day 5 --per-payment 0.25
   imprest agent add \"Night shift\" --grade L2 --lifetime 20 --zone Europe/Amsterdam
 
-At least one limit over time is needed. A limit left out does not limit; 0 allows nothing.
+At least one limit per day, week, month or in all is needed. A limit left out does not limit; 0
+allows nothing.
 Grades: L0 nothing · L1 looks · L2 asks for every payment · L3 pays known payees within its limits
 · L4 also pays new payees where --new-payee allow says so.")]
     Add(AddArgs),
@@ -284,9 +307,18 @@ Grades: L0 nothing · L1 looks · L2 asks for every payment · L3 pays known pay
 Examples:
   imprest agent set scout --per-day 2.50
   imprest agent set scout --per-week none --grade L2
+  imprest agent set scout --hours 09:00-18:00 --max-count-hour 20 --shared team
 
 `none` takes a limit away; 0 allows nothing.")]
     Set(SetArgs),
+    /// Tells what limits would have done with an agent's last days; changes nothing
+    #[command(after_help = "\
+Examples:
+  imprest agent rehearse scout --per-day 2.50
+  imprest agent rehearse scout --per-payment 0.10 --days 7
+
+Limits left out are the agent's present ones; `none` leaves one away.")]
+    Rehearse(RehearseArgs),
     /// Replaces an agent's token; the old one stops at once
     #[command(after_help = "Example:\n  imprest agent rotate scout")]
     Rotate {
@@ -312,33 +344,12 @@ pub struct AddArgs {
     /// What it may do unasked, L0 to L4
     #[arg(long, value_name = "GRADE", default_value = "L3", value_parser = grade)]
     pub grade: String,
-    /// The most for one payment; above it, see --over
-    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
-    pub per_payment: Option<String>,
-    /// The most in a calendar day
-    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
-    pub per_day: Option<String>,
-    /// The most in a calendar week, Monday first
-    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
-    pub per_week: Option<String>,
-    /// The most in a calendar month
-    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
-    pub per_month: Option<String>,
-    /// The most in all
-    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
-    pub lifetime: Option<String>,
-    /// Above the per-payment limit: ask the owner, or refuse
-    #[arg(long, value_name = "RULE", default_value = "ask", value_parser = OVER)]
-    pub over: String,
-    /// For a payee never paid before: ask the owner, let an agent of grade L4 pay it, or refuse
-    #[arg(long, value_name = "RULE", default_value = "ask", value_parser = NEW_PAYEE)]
-    pub new_payee: String,
-    /// The time zone its days run in, such as Europe/Amsterdam; the desk's own if left out
-    #[arg(long, value_name = "ZONE")]
-    pub zone: Option<String>,
-    /// When the budget ends, such as 2026-12-31T23:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub expires: Option<String>,
+    /// The shared budget it is put under
+    #[arg(long, value_name = "NAME", value_parser = shared)]
+    pub shared: Option<String>,
+    /// Its budget.
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 /// `imprest agent set`.
@@ -358,33 +369,80 @@ pub struct Changes {
     /// What it may do unasked, L0 to L4
     #[arg(long, value_name = "GRADE", value_parser = grade)]
     pub grade: Option<String>,
-    /// The most for one payment, or none
-    #[arg(long, value_name = "AMOUNT", value_parser = limit)]
-    pub per_payment: Option<String>,
-    /// The most in a calendar day, or none
-    #[arg(long, value_name = "AMOUNT", value_parser = limit)]
-    pub per_day: Option<String>,
-    /// The most in a calendar week, or none
-    #[arg(long, value_name = "AMOUNT", value_parser = limit)]
-    pub per_week: Option<String>,
-    /// The most in a calendar month, or none
-    #[arg(long, value_name = "AMOUNT", value_parser = limit)]
-    pub per_month: Option<String>,
-    /// The most in all, or none
-    #[arg(long, value_name = "AMOUNT", value_parser = limit)]
-    pub lifetime: Option<String>,
-    /// Above the per-payment limit: ask the owner, or refuse
-    #[arg(long, value_name = "RULE", value_parser = OVER)]
-    pub over: Option<String>,
-    /// For a payee never paid before: ask the owner, let an agent of grade L4 pay it, or refuse
-    #[arg(long, value_name = "RULE", value_parser = NEW_PAYEE)]
-    pub new_payee: Option<String>,
-    /// The time zone its days run in, such as Europe/Amsterdam
-    #[arg(long, value_name = "ZONE")]
-    pub zone: Option<String>,
-    /// When the budget ends, such as 2026-12-31T23:00:00Z, or none
-    #[arg(long, value_name = "TIME", value_parser = end)]
-    pub expires: Option<String>,
+    /// The shared budget it is put under, or none
+    #[arg(long, value_name = "NAME", value_parser = shared)]
+    pub shared: Option<String>,
+    /// Its budget.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// `imprest agent rehearse`.
+#[derive(Debug, Args)]
+pub struct RehearseArgs {
+    /// The agent's name
+    #[arg(value_name = "NAME", value_parser = agent)]
+    pub name: String,
+    /// How many days back
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub days: u32,
+    /// The budget to rehearse.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// `imprest shared …`.
+#[derive(Debug, Subcommand)]
+pub enum SharedCommand {
+    /// Makes a budget for several agents to share
+    #[command(after_help = "\
+Examples:
+  imprest shared add team --per-day 10
+  imprest agent set scout --shared team
+
+What an agent pays counts against its own limits and against the shared ones; both must hold.")]
+    Add(SharedArgs),
+    /// Lists all shared budgets
+    #[command(after_help = "Example:\n  imprest shared list")]
+    List,
+    /// Shows one shared budget: limits, what is spent, whose it is
+    #[command(after_help = "Example:\n  imprest shared show team")]
+    Show {
+        /// The shared budget's name
+        #[arg(value_name = "NAME", value_parser = shared)]
+        name: String,
+    },
+    /// Changes a shared budget's limits; what is not named stays
+    #[command(after_help = "\
+Example:
+  imprest shared set team --per-day 5 --per-week none
+
+`none` takes a limit away; 0 allows nothing.")]
+    Set(SharedArgs),
+}
+
+/// `imprest shared add` and `imprest shared set`.
+#[derive(Debug, Args)]
+pub struct SharedArgs {
+    /// 1 to 32 letters, digits, spaces, dots, hyphens or underscores
+    #[arg(value_name = "NAME", value_parser = shared)]
+    pub name: String,
+    /// Its limits.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// `imprest clock …`.
+#[derive(Debug, Subcommand)]
+pub enum ClockCommand {
+    /// Takes the computer's clock as right; time goes on from there
+    #[command(after_help = "\
+Example:
+  imprest clock accept
+
+Needed only when the clock stands behind the books: until then every payment is a question. What was
+spent in days that now lie ahead stays spent.")]
+    Accept,
 }
 
 /// `imprest hosts …`.
@@ -550,7 +608,7 @@ pub struct PaymentsArgs {
 
 /// An amount's form: plain digits with a point. Whether the asset has so many decimals is the
 /// desk's to say, so the text's own number of decimals is taken as the scale here.
-fn amount(text: &str) -> Result<String, String> {
+pub fn amount(text: &str) -> Result<String, String> {
     let decimals = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
     let decimals = u8::try_from(decimals).ok().filter(|count| *count <= 24);
     let decimals = decimals.ok_or("no asset has that many digits after the point")?;
@@ -565,24 +623,8 @@ fn amount(text: &str) -> Result<String, String> {
     scale.parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// An amount, or `none`.
-fn limit(text: &str) -> Result<String, String> {
-    if text == NONE { Ok(text.to_owned()) } else { amount(text) }
-}
-
-/// A moment, or `none`.
-fn end(text: &str) -> Result<String, String> {
-    if text == NONE { Ok(text.to_owned()) } else { moment(text) }
-}
-
-/// What can happen above the per-payment limit.
-const OVER: [&str; 2] = ["ask", "deny"];
-/// What can happen with a payee never paid before.
-const NEW_PAYEE: [&str; 3] = ["ask", "allow", "deny"];
-/// The word that takes a limit away.
-pub const NONE: &str = "none";
-
-fn moment(text: &str) -> Result<String, String> {
+/// A moment with its zone.
+pub fn moment(text: &str) -> Result<String, String> {
     text.parse::<jiff::Timestamp>()
         .map(|moment| moment.to_string())
         .map_err(|_| "a time is written as 2026-12-31T23:00:00Z, with its zone".to_owned())
@@ -599,6 +641,14 @@ fn agent_name(text: &str) -> Result<String, String> {
 /// An agent that exists: by name, or by identifier.
 fn agent(text: &str) -> Result<String, String> {
     if text.parse::<imprest_domain::AgentId>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    agent_name(text)
+}
+
+/// A shared budget: by name, or by identifier.
+fn shared(text: &str) -> Result<String, String> {
+    if text.parse::<SharedId>().is_ok() {
         return Ok(text.to_owned());
     }
     agent_name(text)
@@ -648,7 +698,6 @@ mod tests {
         for bad in ["", "-1", "+1", "1,50", "1e3", ".5", "5.", "0x1", "none", " 1", &long] {
             assert!(amount(bad).is_err(), "{bad:?} was accepted");
         }
-        assert_eq!(limit("none").as_deref(), Ok("none"));
     }
 
     #[test]

@@ -233,6 +233,7 @@ fn judge_status(status: &DeskStatus, is_running: bool, findings: &mut Vec<Findin
             "Let them go on with `imprest thaw`.",
         ));
     }
+    judge_trust(status, findings);
     if is_running {
         findings.push(match (status.network.reachable, status.network.block) {
             (true, block) => Finding::good(
@@ -258,4 +259,36 @@ fn judge_status(status: &DeskStatus, is_running: bool, findings: &mut Vec<Findin
             "The desk works without it; agents then need their token in IMPREST_TOKEN.",
         ),
     });
+}
+
+/// What keeps payments from going unasked, and what would not be noticed.
+fn judge_trust(status: &DeskStatus, findings: &mut Vec<Finding>) {
+    if let Some(behind_s) = status.clock_behind_s {
+        findings.push(Finding::bad(
+            "clock",
+            format!("The computer’s clock stands {behind_s} s behind the books, so every payment is a question."),
+            "Set it right, or run `imprest clock accept` if it is right now.",
+        ));
+    }
+    let why = status.danger_why.as_deref().unwrap_or_default();
+    match status.danger.as_str() {
+        "calm" => {}
+        "halted" => findings.push(Finding::bad(
+            "trust",
+            format!("Nothing is signed: {why}"),
+            "See `imprest signals` and `imprest verify`.",
+        )),
+        danger => findings.push(Finding::note(
+            "trust",
+            format!("Danger is {danger}: {why}"),
+            "See `imprest signals`.",
+        )),
+    }
+    if let Some(text) = &status.copy_note {
+        findings.push(Finding::note(
+            "copy",
+            text,
+            "The ledger’s hashes and seal are checked all the same.",
+        ));
+    }
 }

@@ -7,6 +7,7 @@
 
 mod agent;
 mod args;
+mod budget;
 mod demo;
 mod doctor;
 mod fault;
@@ -16,9 +17,11 @@ mod passphrase;
 mod read;
 mod screen;
 mod serve;
+mod shared;
+mod signals;
 mod usage;
 
-use args::{Cli, Command, Global};
+use args::{Cli, ClockCommand, Command, Global};
 use clap::{CommandFactory, Parser};
 use fault::{End, Fault};
 use link::Context;
@@ -91,6 +94,10 @@ async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
         Command::Serve(args) => serve::serve(context, &args).await,
         Command::Demo(args) => demo::demo(context, &args).await,
         Command::Agent(command) => owner::agent(context, command).await,
+        Command::Shared(command) => shared::shared(context, command).await,
+        Command::Signals => signals::signals(context).await,
+        Command::Acknowledge { signal } => signals::acknowledge(context, signal).await,
+        Command::Clock(ClockCommand::Accept) => signals::accept_clock(context).await,
         Command::Approvals => owner::approvals(context).await,
         Command::Approve { approval } => {
             owner::answer(context, "approve", json!({ "approval": approval })).await

@@ -1,6 +1,7 @@
 //! The owner's commands: agents and their budgets, questions and answers, freeze, refill, hosts.
 
-use crate::args::{AddArgs, AgentCommand, Changes, HostsCommand, InitArgs, NONE, SetArgs};
+use crate::args::{AddArgs, AgentCommand, Changes, HostsCommand, InitArgs, RehearseArgs, SetArgs};
+use crate::budget::NONE;
 use crate::fault::{End, Fault};
 use crate::link::{Context, unlock_running};
 use crate::screen::{
@@ -8,7 +9,8 @@ use crate::screen::{
 };
 use imprest_desk::owner::{self, OwnerError};
 use imprest_desk::view::{
-    ActivityRow, AgentPage, AgentRow, ApprovalCard, BudgetForm, DeskStatus, NewCredential, NewVault,
+    ActivityRow, AgentPage, AgentRow, ApprovalCard, DeskStatus, NewCredential, NewVault,
+    RehearsalView, WindowRow,
 };
 use imprest_desk::{Desk, DeskOptions};
 use serde_json::{Value, json};
@@ -103,17 +105,14 @@ fn words(context: &Context, words: &[String]) -> Result<(), Fault> {
 /// What the desk says.
 pub async fn agent(context: &Context, command: AgentCommand) -> Result<End, Fault> {
     match command {
-        AgentCommand::Add(args) => {
-            let args = json!({ "name": args.name, "grade": args.grade, "budget": form(&args) });
-            let (credential, answer) = context.ask_for("add_agent", args).await?;
-            show_credential(context, &credential, &answer, "is made")
-        }
+        AgentCommand::Add(args) => add_agent(context, &args).await,
         AgentCommand::List => list_agents(context).await,
         AgentCommand::Show { name } => {
             let (page, answer) = context.ask_for("agent", json!({ "agent": name })).await?;
             show_agent(context, &page, &answer)
         }
         AgentCommand::Set(args) => set_agent(context, &args).await,
+        AgentCommand::Rehearse(args) => rehearse(context, &args).await,
         AgentCommand::Rotate { name } => {
             let (credential, answer) =
                 context.ask_for("rotate_token", json!({ "agent": name })).await?;
@@ -133,51 +132,20 @@ pub async fn agent(context: &Context, command: AgentCommand) -> Result<End, Faul
     }
 }
 
-fn form(args: &AddArgs) -> BudgetForm {
-    BudgetForm {
-        per_payment: args.per_payment.clone(),
-        per_day: args.per_day.clone(),
-        per_week: args.per_week.clone(),
-        per_month: args.per_month.clone(),
-        lifetime: args.lifetime.clone(),
-        over_payment: args.over.clone(),
-        new_payee: args.new_payee.clone(),
-        zone: args.zone.clone().unwrap_or_default(),
-        expires_at: args.expires.clone(),
-    }
+async fn add_agent(context: &Context, args: &AddArgs) -> Result<End, Fault> {
+    let shared = args.shared.as_ref().filter(|shared| *shared != NONE);
+    let args = json!({
+        "name": args.name,
+        "grade": args.grade,
+        "budget": args.limits.form(),
+        "shared": shared,
+    });
+    let (credential, answer) = context.ask_for("add_agent", args).await?;
+    show_credential(context, &credential, &answer, "is made")
 }
 
-/// The budget with what was named changed; nothing when no limit was named.
-fn changed(before: &BudgetForm, changes: &Changes) -> Option<BudgetForm> {
-    let mut after = before.clone();
-    let limits = [
-        (&mut after.per_payment, &changes.per_payment),
-        (&mut after.per_day, &changes.per_day),
-        (&mut after.per_week, &changes.per_week),
-        (&mut after.per_month, &changes.per_month),
-        (&mut after.lifetime, &changes.lifetime),
-        (&mut after.expires_at, &changes.expires),
-    ];
-    for (limit, change) in limits {
-        if let Some(change) = change {
-            *limit = (change != NONE).then(|| change.clone());
-        }
-    }
-    let words = [
-        (&mut after.over_payment, &changes.over),
-        (&mut after.new_payee, &changes.new_payee),
-        (&mut after.zone, &changes.zone),
-    ];
-    for (word, change) in words {
-        if let Some(change) = change {
-            word.clone_from(change);
-        }
-    }
-    (after != *before).then_some(after)
-}
-
-/// Budget and grade are two commands of the desk, and each wants the passphrase; it is asked for
-/// once and kept for both.
+/// Budget, grade and shared budget are three commands of the desk, and each wants the passphrase;
+/// it is asked for once and kept for all.
 async fn set_agent(context: &Context, args: &SetArgs) -> Result<End, Fault> {
     if args.changes == Changes::default() {
         return Err(Fault::input(
@@ -190,9 +158,11 @@ async fn set_agent(context: &Context, args: &SetArgs) -> Result<End, Fault> {
         return Err(context.no_desk());
     }
     let (before, mut answer): (AgentPage, Value) = context.ask_for("agent", name).await?;
-    let budget = changed(&before.budget, &args.changes);
+    let budget = args.changes.limits.applied_to(&before.budget);
+    let budget = Some(budget).filter(|budget| *budget != before.budget);
     let grade = args.changes.grade.as_ref().filter(|grade| **grade != before.row.grade);
-    if budget.is_some() || grade.is_some() {
+    let shared = args.changes.shared.as_ref();
+    if budget.is_some() || grade.is_some() || shared.is_some() {
         let passphrase = context.passphrase.ask()?;
         let call = async |command: &str, args: Value| match owner::call(
             &context.folder,
@@ -213,9 +183,55 @@ async fn set_agent(context: &Context, args: &SetArgs) -> Result<End, Fault> {
         if let Some(grade) = grade {
             answer = call("set_grade", json!({ "agent": before.row.id, "grade": grade })).await?;
         }
+        if let Some(shared) = shared {
+            let shared = Some(shared).filter(|shared| *shared != NONE);
+            let args = json!({ "agent": before.row.id, "shared": shared });
+            answer = call("join_shared", args).await?;
+        }
     }
     let page = crate::link::shaped("agent", &answer)?;
     show_agent(context, &page, &answer)
+}
+
+/// `imprest agent rehearse`: what limits would have done; limits that are not named are the
+/// agent's own.
+async fn rehearse(context: &Context, args: &RehearseArgs) -> Result<End, Fault> {
+    let (page, _): (AgentPage, Value) =
+        context.ask_for("agent", json!({ "agent": args.name })).await?;
+    let budget = args.limits.applied_to(&page.budget);
+    let args = json!({ "agent": page.row.id, "budget": budget, "days": args.days });
+    let (it, answer): (RehearsalView, Value) = context.ask_for("rehearse", args).await?;
+    let screen = context.screen;
+    if screen.is_json() {
+        screen.document(&answer)?;
+        return Ok(End::Done);
+    }
+    screen.line(&one_line(&it.sentence))?;
+    let sum = |count: u32, amount: &str| format!("{count}, {amount} {}", it.asset);
+    let most = match &it.most_on {
+        Some(day) => format!("{} {} on {day}", it.most_in_a_day, it.asset),
+        None => String::new(),
+    };
+    screen.line("")?;
+    screen.facts(
+        0,
+        &[
+            ("paid", sum(it.allowed, &it.amount_allowed)),
+            ("asked about", sum(it.asked, &it.amount_asked)),
+            ("refused", sum(it.refused, &it.amount_refused)),
+            ("most in a day", most),
+        ],
+    )?;
+    if !it.rules.is_empty() {
+        screen.line("")?;
+        let rows: Vec<_> = it
+            .rules
+            .iter()
+            .map(|rule| vec![cell(&rule.code), cell(rule.times.to_string())])
+            .collect();
+        screen.table(&[left("rule"), right("objected")], &rows)?;
+    }
+    Ok(End::Done)
 }
 
 async fn list_agents(context: &Context) -> Result<End, Fault> {
@@ -287,6 +303,7 @@ fn show_credential(
     if let Some(text) = &credential.note {
         note(&one_line(text));
     }
+    credential.notes.iter().for_each(|text| note(&one_line(text)));
     Ok(End::Done)
 }
 
@@ -313,21 +330,38 @@ fn show_agent(context: &Context, page: &AgentPage, answer: &Value) -> Result<End
             ("address", row.address.clone()),
             ("worst case", page.worst_case.clone()),
             ("new payees", page.budget.new_payee.clone()),
+            ("shared", row.shared.clone().unwrap_or_default()),
             ("zone", page.budget.zone.clone()),
             ("ends", page.budget.expires_at.as_deref().map(local_time).unwrap_or_default()),
             ("id", row.id.clone()),
         ],
     )?;
-    screen.windows(page.windows.iter().map(|w| WindowCells {
-        limits: [&w.window, &w.limit, &w.spent, &w.in_flight, &w.left],
-        resets_at: w.resets_at.as_deref(),
-    }))?;
+    show_windows(context, &page.windows)?;
+    if let Some(shared) = &page.shared {
+        screen.line("")?;
+        screen.line(&one_line(&shared.sentence))?;
+        show_windows(context, &shared.windows)?;
+    }
+    for text in row.warnings.iter().chain(&page.notes) {
+        note(&one_line(text));
+    }
     if !page.activity.is_empty() {
         screen.line("")?;
         crate::read::activity_table(context, &page.activity)?;
     }
     show_connection(context, page)?;
     Ok(End::Done)
+}
+
+/// Limits over time as a table.
+///
+/// # Errors
+/// [`Fault::Output`].
+pub fn show_windows(context: &Context, windows: &[WindowRow]) -> Result<(), Fault> {
+    context.screen.windows(windows.iter().map(|w| WindowCells {
+        limits: [&w.window, &w.limit, &w.spent, &w.in_flight, &w.left],
+        resets_at: w.resets_at.as_deref(),
+    }))
 }
 
 /// How to connect an agent's program.
@@ -485,42 +519,4 @@ pub async fn hosts(context: &Context, command: HostsCommand) -> Result<End, Faul
         hosts.iter().try_for_each(|host| context.screen.line(&one_line(host)))?;
     }
     Ok(End::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn budget() -> BudgetForm {
-        BudgetForm {
-            per_payment: Some("0.25".into()),
-            per_day: Some("1.00".into()),
-            per_week: None,
-            per_month: None,
-            lifetime: None,
-            over_payment: "ask".into(),
-            new_payee: "ask".into(),
-            zone: "UTC".into(),
-            expires_at: None,
-        }
-    }
-
-    #[test]
-    fn what_is_not_named_stays() {
-        let only_grade = Changes { grade: Some("L2".into()), ..Changes::default() };
-        assert_eq!(changed(&budget(), &only_grade), None);
-        let changes = Changes {
-            per_day: Some("2".into()),
-            per_payment: Some(NONE.into()),
-            over: Some("deny".into()),
-            ..Changes::default()
-        };
-        let expected = BudgetForm {
-            per_payment: None,
-            per_day: Some("2".into()),
-            over_payment: "deny".into(),
-            ..budget()
-        };
-        assert_eq!(changed(&budget(), &changes), Some(expected));
-    }
 }

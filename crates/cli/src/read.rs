@@ -6,7 +6,7 @@ use crate::link::{Context, shaped};
 use crate::screen::{Tone, cell, left, local_time, note, one_line, right, tone_of, toned};
 use imprest_desk::view::{
     ActivityFilter, ActivityPage, ActivityRow, AgentPage, Books, DeskStatus, Evidence, Exported,
-    Verified,
+    Finding, Verified,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +31,10 @@ pub async fn status(context: &Context) -> Result<End, Fault> {
     let block = status.network.block.map(|block| format!(", block {block}")).unwrap_or_default();
     let reach = if status.network.reachable { "reachable" } else { "not reachable" };
     let keychain = status.keychain_note.map(|n| format!(": {n}")).unwrap_or_default();
+    let why = status.danger_why.map(|why| format!(": {why}")).unwrap_or_default();
+    let clock = status.clock_behind_s.map(|behind_s| {
+        format!("{behind_s} s behind the books; if it is right now, `imprest clock accept`")
+    });
     screen.facts(
         0,
         &[
@@ -40,12 +44,19 @@ pub async fn status(context: &Context) -> Result<End, Fault> {
             ),
             ("vault", stage),
             ("payments", if status.frozen { "frozen".into() } else { "go on".into() }),
+            ("danger", format!("{}{why}", status.danger)),
+            (
+                "signals",
+                if status.signals > 0 { format!("{} open", status.signals) } else { String::new() },
+            ),
+            ("clock", clock.unwrap_or_default()),
             ("waiting", status.waiting.to_string()),
             ("agents", status.agents.to_string()),
             ("network", format!("{} ({}), {reach}{block}", status.network.name, status.network.id)),
             ("asset", format!("{}  {}", status.network.asset, status.network.contract)),
             ("treasury", status.network.treasury.unwrap_or_default()),
             ("keychain", format!("{}{keychain}", status.keychain)),
+            ("copy", status.copy_note.unwrap_or_default()),
             ("http", status.http_url.unwrap_or_default()),
             ("mcp", status.mcp_url.unwrap_or_default()),
             ("shop", status.shop_url.unwrap_or_default()),
@@ -80,12 +91,13 @@ async fn filter(context: &Context, args: &FilterArgs) -> Result<ActivityFilter, 
 /// What the desk says.
 pub async fn activity(context: &Context, args: &ActivityArgs) -> Result<End, Fault> {
     let filter = filter(context, &args.filter).await?;
-    let (mut rows, mut answers, mut cursor, mut total) = (Vec::new(), Vec::new(), None, 0);
+    let (mut rows, mut answers, mut cursor) = (Vec::new(), Vec::new(), None);
+    let (mut total, mut is_exact) = (0, true);
     while rows.len() < args.limit as usize {
         let limit = (args.limit - rows.len() as u32).min(PAGE_ROWS);
         let wanted = json!({ "filter": filter, "cursor": cursor, "limit": limit });
         let (page, answer): (ActivityPage, Value) = context.ask_for("activity", wanted).await?;
-        total = page.total;
+        (total, is_exact) = (page.total, page.total_is_exact);
         let got_some = !page.rows.is_empty();
         rows.extend(page.rows);
         answers.extend(answer["rows"].as_array().into_iter().flatten().cloned());
@@ -104,7 +116,10 @@ pub async fn activity(context: &Context, args: &ActivityArgs) -> Result<End, Fau
     }
     activity_table(context, &rows)?;
     if (rows.len() as u64) < total {
-        note(&format!("{} of {total} rows; --limit {total} shows all.", rows.len()));
+        note(&match is_exact {
+            true => format!("{} of {total} rows; --limit {total} shows all.", rows.len()),
+            false => format!("{} of {total} or more rows; --limit shows more.", rows.len()),
+        });
     }
     Ok(End::Done)
 }
@@ -187,15 +202,7 @@ fn show_evidence(context: &Context, it: &Evidence) -> Result<(), Fault> {
             ("offer", it.offer.clone()),
         ],
     )?;
-    if !it.findings.is_empty() {
-        screen.line("")?;
-        let rows: Vec<_> = it
-            .findings
-            .iter()
-            .map(|f| vec![cell(&f.code), toned(tone_of(&f.effect), &f.effect), cell(&f.message)])
-            .collect();
-        screen.table(&[left("rule"), left("says"), left("because")], &rows)?;
-    }
+    show_findings(context, &it.findings)?;
     if !it.events.is_empty() {
         screen.line("")?;
         let rows: Vec<_> = it
@@ -215,6 +222,27 @@ fn show_evidence(context: &Context, it: &Evidence) -> Result<(), Fault> {
         screen.table(&[right("event"), left("when"), left("what"), left("hash")], &rows)?;
     }
     Ok(())
+}
+
+/// What every rule found, as a table.
+fn show_findings(context: &Context, findings: &[Finding]) -> Result<(), Fault> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let screen = context.screen;
+    screen.line("")?;
+    let rows: Vec<_> = it
+        .findings
+        .iter()
+        .map(|f| {
+            let message = match &f.note {
+                Some(note) => format!("{}. {note}", f.message),
+                None => f.message.clone(),
+            };
+            vec![cell(&f.code), toned(tone_of(&f.effect), &f.effect), cell(message)]
+        })
+        .collect();
+    screen.table(&[left("rule"), left("says"), left("because")], &rows)
 }
 
 /// `imprest books`.
@@ -310,9 +338,25 @@ pub async fn verify(context: &Context) -> Result<End, Fault> {
     };
     screen.line(&format!("{verdict}: {} events, head {}", verified.events, verified.head))?;
     verified.faults.iter().try_for_each(|fault| screen.line(&format!("  {}", one_line(fault))))?;
+    screen.line(&format!("Seal: {}", seal_words(&verified)))?;
+    screen.line(match verified.copy_checked {
+        true => "Copy: compared with the copy of its end in the system keychain.",
+        false => "Copy: there is none in the system keychain to compare with.",
+    })?;
     if !verified.whole {
         note("The log or what it adds up to was changed outside of the desk.");
         note("Run `imprest freeze`, keep a copy of the folder, and look at the faults above.");
     }
     Ok(end)
+}
+
+/// What the vault's seal says about the log.
+fn seal_words(verified: &Verified) -> String {
+    match (verified.sealed, verified.seal_checked) {
+        (None, _) => "the vault has not sealed it yet; that takes an open vault.".to_owned(),
+        (Some(seq), true) => format!("the vault sealed it up to event {seq}; that was checked."),
+        (Some(seq), false) => format!(
+            "the vault sealed it up to event {seq}; that it was this vault is checked while it is open."
+        ),
+    }
 }

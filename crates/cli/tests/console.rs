@@ -104,13 +104,23 @@ fn help_says_what_every_command_does() {
         "agent list",
         "agent show",
         "agent set",
+        "agent rehearse",
         "agent rotate",
         "agent revoke",
+        "shared",
+        "shared add",
+        "shared list",
+        "shared show",
+        "shared set",
         "approvals",
         "approve",
         "refuse",
         "freeze",
         "thaw",
+        "signals",
+        "acknowledge",
+        "clock",
+        "clock accept",
         "refill",
         "hosts",
         "hosts allow",
@@ -160,7 +170,7 @@ fn help_says_what_every_command_does() {
 #[test]
 fn wrong_usage_is_said_in_two_lines() {
     let home = Home::new();
-    let lines: [&[&str]; 14] = [
+    let lines: [&[&str]; 19] = [
         &["frobnicate"],
         &["status", "--colour"],
         &["agent", "add"],
@@ -169,7 +179,12 @@ fn wrong_usage_is_said_in_two_lines() {
         &["agent", "add", "../scout", "--per-day", "1"],
         &["agent", "add", "scout", "--grade", "L9", "--per-day", "1"],
         &["agent", "add", "scout", "--per-day", "1", "--expires", "tomorrow"],
+        &["agent", "add", "scout", "--per-day", "1", "--hours", "9-18"],
+        &["agent", "add", "scout", "--per-day", "1", "--max-count-hour", "-1"],
         &["agent", "set", "scout"],
+        &["agent", "rehearse", "scout", "--days", "0"],
+        &["shared", "add", "team", "--per-hour", "1e3"],
+        &["acknowledge", "one"],
         &["refill", "scout", "-5"],
         &["approve", "pay_1"],
         &["hosts", "allow", "localhost"],
@@ -191,8 +206,11 @@ fn wrong_usage_is_said_in_two_lines() {
 #[test]
 fn a_missing_desk_is_said_in_two_lines() {
     let home = Home::new();
-    let lines: [&[&str]; 10] = [
+    let lines: [&[&str]; 13] = [
         &["status"],
+        &["acknowledge", "1"],
+        &["clock", "accept"],
+        &["shared", "set", "team", "--per-day", "1"],
         &["books"],
         &["refill", "scout", "1"],
         &["approve", "apv_1"],
@@ -290,7 +308,14 @@ fn a_desk_is_made_read_and_frozen_without_running() {
     let again = home.owner(&["init", "--practice"]);
     assert_eq!((again.code, again.stderr.lines().count()), (2, 2), "{}", again.stderr);
 
-    for line in [["agent", "list"].as_slice(), &["approvals"], &["activity"], &["hosts", "list"]] {
+    for line in [
+        ["agent", "list"].as_slice(),
+        &["shared", "list"],
+        &["signals"],
+        &["approvals"],
+        &["activity"],
+        &["hosts", "list"],
+    ] {
         let answer = home.run(line);
         assert_eq!(answer.code, 0, "{line:?}: {}", answer.stderr);
         assert!(answer.stdout.lines().count() == 1, "{line:?} says that there is nothing");
@@ -309,6 +334,14 @@ fn a_desk_is_made_read_and_frozen_without_running() {
 
     let verified = home.run(&["verify", "--json"]);
     assert_eq!((verified.code, &verified.document()["whole"]), (0, &serde_json::json!(true)));
+    // The vault was open for the thaw, so the log is sealed; it is locked now, so nobody can check.
+    assert!(verified.document()["sealed"].as_u64() > Some(0), "{}", verified.stdout);
+    assert_eq!(verified.document()["seal_checked"], false);
+    assert_eq!(verified.document()["copy_checked"], false);
+    let words = home.run(&["verify"]).stdout;
+    for line in ["Whole: ", "Seal: the vault sealed it up to event", "Copy: there is none"] {
+        assert!(words.contains(line), "{line}: {words}");
+    }
 
     let csv = home.0.path().join("all.csv");
     let exported = home.run(&["export", "--json", "--csv", &csv.display().to_string()]);

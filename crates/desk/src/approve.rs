@@ -18,6 +18,7 @@ impl Desk {
     /// # Errors
     /// When the question is not waiting any more, the vault is locked or the payee does not answer.
     pub async fn approve(&self, approval: String) -> Result<ActivityRow, Problem> {
+        self.inner.need_sound_books()?;
         let approval: ApprovalId = approval.parse().map_err(|e| bad_input("the question", e))?;
         let waiting = self.inner.ledger.approval(&approval).await?;
         if waiting.state != "waiting" {
@@ -34,9 +35,10 @@ impl Desk {
             .map_err(failure_problem)?;
         let inner = &self.inner;
         let approved =
-            inner.ledger.approve(&approval, order, inner.asset.clone(), inner.danger()).await?;
+            inner.ledger.approve(&approval, order, inner.asset.clone(), inner.alarm()).await?;
         match approved {
             Approved::Granted { grant, .. } => {
+                self.tell_near_limits(&payment).await;
                 // The yes is durable; how the payee takes it need not keep the owner waiting.
                 let desk = self.clone();
                 self.inner.tasks.spawn(async move {

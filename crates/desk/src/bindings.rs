@@ -80,7 +80,8 @@ fn interfaces() -> BTreeMap<String, String> {
     all! {
         ActivityFilter ActivityPage ActivityRow AgentPage AgentRow ApprovalCard BookLine Books
         BudgetForm Changed DeskStatus EventView Evidence Exported Finding NetworkView
-        NewCredential NewVault Overview Pace Problem Verified WindowRow
+        NewCredential NewVault Overview Pace Problem RehearsalView RuleCount SharedView SignalView
+        Verified WindowRow
     }
 }
 

@@ -32,6 +32,12 @@ macro_rules! command_table {
             read export_csv(path: String, filter: ActivityFilter) -> Exported;
             /// Local addresses that agents may reach.
             read hosts() -> Vec<String>;
+            /// Budgets that several agents share, oldest first.
+            read shared_budgets() -> Vec<SharedView>;
+            /// What looked odd, newest first: all that is open, and the last that is over.
+            read signals() -> Vec<SignalView>;
+            /// What a budget would have done with an agent's last days; changes nothing.
+            read rehearse(agent: String, budget: BudgetForm, days: u32) -> RehearsalView;
 
             /// Makes the vault and the ledger; answers the recovery words once.
             raise create_vault(passphrase: String) -> NewVault;
@@ -42,8 +48,9 @@ macro_rules! command_table {
             /// Forgets the keys until the passphrase comes again.
             lower lock() -> DeskStatus;
 
-            /// Makes an agent with its own address, budget and credential.
-            raise add_agent(name: String, grade: String, budget: BudgetForm) -> NewCredential;
+            /// Makes an agent with its own address, budget and credential, under a shared budget if
+            /// one is named.
+            raise add_agent(name: String, grade: String, budget: BudgetForm, shared: Option<String>) -> NewCredential;
             /// Sets an agent's limits; from outside the window a raise needs the passphrase.
             raise set_budget(agent: String, budget: BudgetForm) -> AgentPage;
             /// Sets an agent's grade.
@@ -52,6 +59,12 @@ macro_rules! command_table {
             raise rotate_token(agent: String) -> NewCredential;
             /// Takes an agent's credential away for good.
             lower revoke_agent(agent: String) -> AgentRow;
+            /// Makes a budget for several agents to share.
+            raise add_shared(name: String, budget: BudgetForm) -> SharedView;
+            /// Sets a shared budget's limits.
+            raise set_shared(shared: String, budget: BudgetForm) -> SharedView;
+            /// Puts an agent under a shared budget, or takes it out.
+            raise join_shared(agent: String, shared: Option<String>) -> AgentPage;
             /// Moves money from the treasury to an agent's float and waits for the chain.
             raise refill(agent: String, amount: String) -> AgentPage;
 
@@ -63,6 +76,10 @@ macro_rules! command_table {
             lower freeze() -> DeskStatus;
             /// Lets payments go on.
             raise thaw() -> DeskStatus;
+            /// Ends a signal that waits for the owner to have seen it.
+            raise acknowledge(signal: u64) -> Vec<SignalView>;
+            /// Takes the computer's clock as right where it stands behind the books.
+            raise accept_clock() -> DeskStatus;
 
             /// Lets agents reach a local address in spite of the private-address guard.
             raise allow_host(host: String) -> Vec<String>;

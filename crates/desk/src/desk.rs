@@ -3,20 +3,26 @@
 use crate::place::{Place, Settings, unusable};
 use crate::problem::ErrorCode;
 use crate::teller::DeskTeller;
+use crate::trust::Trust;
 use crate::view::{ApprovalCard, Changed, Problem};
+use crate::warn::Warned;
 use crate::{jobs, owner};
 use imprest_chain::{Chain, Network, Networks};
-use imprest_domain::{Address, Asset, Danger, Payee};
+use imprest_domain::{Address, AgentId, Asset, Payee};
 use imprest_gateway::Door;
-use imprest_ledger::Ledger;
+use imprest_ledger::{Clock, Ledger, LedgerError, OpenOptions};
 use imprest_practice::{Kit, Practice};
 use imprest_rails::{AddressGuard, HostPort, Options, Rails};
 use imprest_vault::{KdfCost, Keychain, Vault};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::fmt;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -24,18 +30,30 @@ use tokio_util::task::TaskTracker;
 
 /// The port agents connect to when nobody says otherwise.
 const DOOR_PORT: u16 = 4020;
-/// How old the last look at the chain may be before nothing is paid.
-const STALE_MS: i64 = 60_000;
+/// How often books and chain are compared.
+const COMPARE_EVERY: Duration = Duration::from_secs(60);
 /// How many changes a slow window may lag behind before it is told to ask for everything.
 const CHANGES_KEPT: usize = 256;
 
 /// Which keychain a desk uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum KeychainChoice {
     /// The operating system's.
     System,
     /// None: tokens are shown once and kept nowhere.
     None,
+    /// One that the caller holds, such as one in memory.
+    Given(Keychain),
+}
+
+impl fmt::Debug for KeychainChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            KeychainChoice::System => "System",
+            KeychainChoice::None => "None",
+            KeychainChoice::Given(_) => "Given",
+        })
+    }
 }
 
 /// How to open a desk.
@@ -53,6 +71,12 @@ pub struct DeskOptions {
     pub kdf: Option<KdfCost>,
     /// Which keychain to use.
     pub keychain: KeychainChoice,
+    /// A clock of one's own, for tests that turn it; the system's when absent.
+    #[doc(hidden)]
+    pub clock: Option<Clock>,
+    /// How often books and chain are compared, for tests that cannot wait a minute.
+    #[doc(hidden)]
+    pub compare_every: Option<Duration>,
 }
 
 impl DeskOptions {
@@ -65,6 +89,8 @@ impl DeskOptions {
             serve: true,
             kdf: None,
             keychain: KeychainChoice::System,
+            clock: None,
+            compare_every: None,
         }
     }
 }
@@ -121,16 +147,28 @@ pub(crate) struct Inner {
     pub(crate) questions: broadcast::Sender<ApprovalCard>,
     pub(crate) reachable: AtomicBool,
     pub(crate) block: AtomicU64,
-    /// When the chain was last read, milliseconds since 1970.
-    pub(crate) looked_ms: AtomicI64,
+    /// When the chain was last read, by a clock that cannot be set and by the one on the wall.
+    looked: RwLock<(Instant, Timestamp)>,
+    pub(crate) compare_every: Duration,
     /// Agents are made one at a time.
     pub(crate) adding: Mutex<()>,
-    /// Set when the books contradict themselves; nothing is signed then.
-    pub(crate) broken: AtomicBool,
+    /// What is known of the books' soundness.
+    pub(crate) trust: Trust,
+    /// The last event's number when the books were opened.
+    pub(crate) opened_seq: u64,
+    /// Which limits' nearness was told already.
+    pub(crate) warned: Warned,
+    pub(crate) warnings: broadcast::Sender<String>,
+    /// Where each agent's credential was used from last, so that the books are asked only when
+    /// that changes.
+    pub(crate) places: std::sync::Mutex<HashMap<AgentId, String>>,
     /// Wakes the reconciling job before its time.
     pub(crate) reconcile_now: Notify,
     /// Treasury transactions go one after the other, or two would take the same nonce.
     pub(crate) treasury: Mutex<()>,
+    /// Freezing and thawing go one after the other, each with its latch and its event: otherwise a
+    /// thaw under way could open the latch of a freeze that was already promised.
+    pub(crate) switch: Mutex<()>,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
     /// Held as long as the desk is open; the system lets go of it when the process dies.
@@ -159,7 +197,8 @@ impl Desk {
         if vault.is_some() {
             books_must_be_there(&place)?;
         }
-        let ledger = Ledger::open(&place.ledger()).await?;
+        let clock = OpenOptions { clock: options.clock.clone(), ..OpenOptions::default() };
+        let ledger = Ledger::open_with(&place.ledger(), clock).await?;
         let network = Networks::built_in()
             .ok()
             .and_then(|networks| networks.practice().cloned())
@@ -205,20 +244,10 @@ impl Desk {
                     "Install CA certificates and start again.",
                 )
             })?;
-        let keychain = match (options.keychain, &vault) {
-            (KeychainChoice::System, Some(vault)) => Keychain::open(&vault.id()),
-            _ => Keychain::none(),
-        };
+        let keychain = keychain_of(&options.keychain, vault.as_deref());
         let network = practice.as_ref().map_or(network, |p| p.network().clone());
-        let endpoints = Endpoints {
-            practice: practice.as_ref().map(|practice| PracticeEndpoints {
-                rpc: practice.rpc_url().to_string(),
-                shop: practice.shop_url().to_string(),
-                usdc: asset.id.contract.to_string(),
-                chain_id: asset.id.chain_id,
-            }),
-            ..Endpoints::default()
-        };
+        let endpoints = endpoints_of(practice.as_ref(), &asset);
+        let opened_seq = ledger.head().seq;
         Ok(Desk {
             inner: Arc::new(Inner {
                 place,
@@ -241,11 +270,17 @@ impl Desk {
                 questions: broadcast::Sender::new(CHANGES_KEPT),
                 reachable: AtomicBool::new(options.serve),
                 block: AtomicU64::new(0),
-                looked_ms: AtomicI64::new(jiff::Timestamp::now().as_millisecond()),
+                looked: RwLock::new((Instant::now(), Timestamp::now())),
+                compare_every: options.compare_every.unwrap_or(COMPARE_EVERY),
                 adding: Mutex::new(()),
-                broken: AtomicBool::new(false),
+                trust: Trust::default(),
+                opened_seq,
+                warned: Warned::default(),
+                warnings: broadcast::Sender::new(CHANGES_KEPT),
+                places: std::sync::Mutex::default(),
                 reconcile_now: Notify::new(),
                 treasury: Mutex::new(()),
+                switch: Mutex::new(()),
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
                 lock: std::sync::Mutex::new(Some(lock)),
@@ -262,7 +297,11 @@ impl Desk {
             }
         }
         self.halt_if_frozen().await?;
-        jobs::prove(self).await;
+        let copy = match self.inner.vault() {
+            Some(_) => self.check_copy().await,
+            None => None,
+        };
+        jobs::prove(self, copy).await;
         let kept_port = settings.as_ref().and_then(|s| s.port);
         let listener = listen(self.inner.listen, kept_port).await?;
         let port = listener.local_addr().ok().map(|at| at.port());
@@ -303,8 +342,9 @@ impl Desk {
         Ok(())
     }
 
-    /// The practice shop is the desk's own, so it is no stranger and no forbidden address.
-    async fn know_the_shop(&self) -> Result<(), Problem> {
+    /// The practice shop is the desk's own, so it is no stranger and no forbidden address. Trust is
+    /// authority: while the vault is locked it cannot be written down, and is when it opens.
+    pub(crate) async fn know_the_shop(&self) -> Result<(), Problem> {
         let practice = self.inner.practice.lock().await;
         let Some(practice) = practice.as_ref() else { return Ok(()) };
         let url = practice.shop_url();
@@ -318,13 +358,18 @@ impl Desk {
             pay_to: practice.shop().pay_to(),
             asset: self.inner.asset.id,
         };
-        Ok(self.inner.ledger.trust_payee(shop).await?)
+        match self.inner.ledger.trust_payee(shop).await {
+            Ok(()) | Err(LedgerError::Locked) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The freeze is in the books; the vault's latch only lives as long as the process.
     pub(crate) async fn halt_if_frozen(&self) -> Result<(), Problem> {
         let frozen = self.inner.ledger.is_frozen().await?;
-        if let (true, Some(vault)) = (frozen, self.inner.vault()) {
+        if (frozen || self.inner.trust.broken().is_some())
+            && let Some(vault) = self.inner.vault()
+        {
             vault.halt();
         }
         Ok(())
@@ -338,6 +383,11 @@ impl Desk {
     /// Tells of each new question to the owner.
     pub fn questions(&self) -> broadcast::Receiver<ApprovalCard> {
         self.inner.questions.subscribe()
+    }
+
+    /// Tells, once for each span of time, of a limit that is nearly used; one sentence.
+    pub fn warnings(&self) -> broadcast::Receiver<String> {
+        self.inner.warnings.subscribe()
     }
 
     /// Where the desk can be reached.
@@ -357,6 +407,7 @@ impl Desk {
         }
         if let Some(vault) = self.inner.vault() {
             vault.lock();
+            self.close_seal().await;
         }
         owner::forget_socket(self.inner.place.dir());
         self.inner.ledger.clone().close().await;
@@ -383,10 +434,8 @@ impl Inner {
 
     /// Takes a vault that was just made.
     pub(crate) fn adopt_vault(&self, vault: Vault) {
-        if self.keychain_choice == KeychainChoice::System {
-            let keychain = Keychain::open(&vault.id());
-            *self.keychain.write().unwrap_or_else(PoisonError::into_inner) = keychain;
-        }
+        let keychain = keychain_of(&self.keychain_choice, Some(&vault));
+        *self.keychain.write().unwrap_or_else(PoisonError::into_inner) = keychain;
         *self.vault.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(vault));
     }
 
@@ -394,23 +443,18 @@ impl Inner {
         self.keychain.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How suspicious the world looks, and why. Two signals are wired so far.
-    pub(crate) fn suspicion(&self) -> (Danger, Option<&'static str>) {
-        let now_ms = jiff::Timestamp::now().as_millisecond();
-        if self.broken.load(Ordering::Relaxed) {
-            (Danger::Halted, Some("the books contradict themselves"))
-        } else if self.serves
-            && now_ms.saturating_sub(self.looked_ms.load(Ordering::Relaxed)) > STALE_MS
-        {
-            (Danger::Halted, Some("the chain has not answered for a while"))
-        } else {
-            (Danger::Calm, None)
-        }
+    /// How long ago the chain was last read. One clock stands still while the computer sleeps, the
+    /// other may be set back; the later one counts.
+    pub(crate) fn looked_ago(&self) -> Duration {
+        let (at, on_the_wall) = *self.looked.read().unwrap_or_else(PoisonError::into_inner);
+        let passed = Timestamp::now().duration_since(on_the_wall);
+        at.elapsed().max(Duration::try_from(passed).unwrap_or_default())
     }
 
-    /// How suspicious the world looks.
-    pub(crate) fn danger(&self) -> Danger {
-        self.suspicion().0
+    /// The chain was read just now.
+    pub(crate) fn note_look(&self) {
+        *self.looked.write().unwrap_or_else(PoisonError::into_inner) =
+            (Instant::now(), Timestamp::now());
     }
 
     /// Tells whoever watches that something changed.
@@ -424,6 +468,28 @@ impl Inner {
     /// The owner's own address, while the vault is open.
     pub(crate) fn treasury(&self) -> Option<Address> {
         self.vault().and_then(|vault| vault.treasury_address().ok())
+    }
+}
+
+/// Where the practice network is; the doors are not open yet.
+fn endpoints_of(practice: Option<&Practice>, asset: &Asset) -> Endpoints {
+    Endpoints {
+        practice: practice.map(|practice| PracticeEndpoints {
+            rpc: practice.rpc_url().to_string(),
+            shop: practice.shop_url().to_string(),
+            usdc: asset.id.contract.to_string(),
+            chain_id: asset.id.chain_id,
+        }),
+        ..Endpoints::default()
+    }
+}
+
+/// A keychain is the vault's: without a vault nothing is kept.
+fn keychain_of(choice: &KeychainChoice, vault: Option<&Vault>) -> Keychain {
+    match (choice, vault) {
+        (KeychainChoice::System, Some(vault)) => Keychain::open(&vault.id()),
+        (KeychainChoice::Given(keychain), Some(_)) => keychain.clone(),
+        _ => Keychain::none(),
     }
 }
 

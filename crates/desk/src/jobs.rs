@@ -1,10 +1,12 @@
 //! What the desk does on its own: asking the chain, letting questions lapse, booking deposits.
 
+use crate::compare::{Comparisons, QuietFloats};
 use crate::desk::Desk;
+use crate::trust::{CONTRADICTS, keep_copy};
 use crate::view::Problem;
 use futures::StreamExt;
 use imprest_chain::{Chain, ChainError, Finding};
-use imprest_ledger::{LedgerError, OpenPayment};
+use imprest_ledger::{HeadCopy, LedgerError, OpenPayment};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,7 +16,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 /// given back.
 const EXPIRY_MARGIN_S: u64 = 30;
 /// How deep under the newest block a settlement lies before the books call it settled.
-const SETTLED_DEPTH_BLOCKS: u64 = 2;
+pub(crate) const SETTLED_DEPTH_BLOCKS: u64 = 2;
+/// Up to how many events the log is proven whole before the door opens; a longer one is proven
+/// while the desk already runs.
+const PROVEN_FIRST_EVENTS: u64 = 50_000;
 /// How many open payments are asked after at once.
 const RECONCILE_AT_ONCE: usize = 8;
 /// How far before its hold an authorisation's use is looked for: clocks differ, blocks do not.
@@ -35,20 +40,39 @@ pub(crate) fn start(desk: &Desk) {
     };
     spawn(Box::pin(reconcile(desk.clone())));
     spawn(Box::pin(lapse(desk.clone())));
+    spawn(Box::pin(keep_copy(desk.clone())));
 }
 
 /// Replays the books before the door opens: what contradicts itself, or cannot be read, must not
-/// spend.
-pub(crate) async fn prove(desk: &Desk) {
-    match desk.inner.ledger.verify().await {
+/// spend. A long log is replayed in the background; until that is done, only a log that both the
+/// vault's seal and the copy of its end vouch for may spend.
+pub(crate) async fn prove(desk: &Desk, copy: Option<HeadCopy>) {
+    if desk.inner.ledger.head().seq <= PROVEN_FIRST_EVENTS {
+        return prove_whole(desk, copy).await;
+    }
+    desk.inner.trust.proving.store(true, Ordering::Relaxed);
+    let desk = desk.clone();
+    let tasks = desk.inner.tasks.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = desk.inner.closing.cancelled() => return,
+            () = prove_whole(&desk, copy) => {}
+        }
+        desk.inner.trust.proving.store(false, Ordering::Relaxed);
+        desk.inner.changed(&["status", "overview", "agents"]);
+    });
+}
+
+async fn prove_whole(desk: &Desk, copy: Option<HeadCopy>) {
+    match desk.inner.ledger.verify(copy).await {
         Ok(found) if found.faults.is_empty() => {}
         Ok(found) => {
             tracing::error!(faults = ?found.faults, "the books contradict themselves; nothing is signed");
-            desk.inner.broken.store(true, Ordering::Relaxed);
+            desk.inner.break_off(CONTRADICTS);
         }
         Err(error) => {
             tracing::error!(%error, "the books cannot be read whole; nothing is signed");
-            desk.inner.broken.store(true, Ordering::Relaxed);
+            desk.inner.break_off(CONTRADICTS);
         }
     }
 }
@@ -87,10 +111,20 @@ async fn reconcile(desk: Desk) {
     let Some(chain) = desk.inner.chain.clone() else { return };
     let block_time = Duration::from_millis(chain.network().block_time_ms.clamp(250, 15_000));
     let mut searched_deep = HashMap::new();
+    let mut comparisons = Comparisons::default();
+    let mut compared = Instant::now();
     loop {
         let started = Instant::now();
+        let due = compared.elapsed() >= desk.inner.compare_every;
+        let quiet = if due { quiet_floats(&desk).await } else { None };
         match look(&desk, &chain, &mut searched_deep).await {
-            Ok(block) => note_reachable(&desk, true, Some(block)),
+            Ok(block) => {
+                note_reachable(&desk, true, Some(block));
+                if let Some(quiet) = quiet {
+                    compared = Instant::now();
+                    compare(&desk, &chain, block, &quiet, &mut comparisons).await;
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "the chain could not be read");
                 note_reachable(&desk, false, None);
@@ -104,6 +138,23 @@ async fn reconcile(desk: Desk) {
                 sleep_until(started + block_time / 4).await;
             }
         }
+    }
+}
+
+async fn quiet_floats(desk: &Desk) -> Option<QuietFloats> {
+    let quiet = desk.quiet_floats().await;
+    quiet.inspect_err(|error| tracing::warn!(%error, "floats could not be read")).ok()
+}
+
+async fn compare(
+    desk: &Desk,
+    chain: &Chain,
+    head: u64,
+    quiet: &QuietFloats,
+    comparisons: &mut Comparisons,
+) {
+    if let Err(error) = desk.compare_floats(chain, head, quiet, comparisons).await {
+        tracing::warn!(%error, "books and chain could not be compared");
     }
 }
 
@@ -260,7 +311,7 @@ async fn deposits(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> 
 fn note_reachable(desk: &Desk, reachable: bool, block: Option<u64>) {
     if let Some(block) = block {
         desk.inner.block.store(block, Ordering::Relaxed);
-        desk.inner.looked_ms.store(jiff::Timestamp::now().as_millisecond(), Ordering::Relaxed);
+        desk.inner.note_look();
     }
     if desk.inner.reachable.swap(reachable, Ordering::Relaxed) != reachable {
         desk.inner.changed(&["status"]);

@@ -3,16 +3,17 @@
 use crate::command_table;
 use crate::desk::Desk;
 use crate::jobs::wait_depth;
+use crate::limits::{Whose, notes};
 use crate::place::token_entry;
 use crate::problem::{ErrorCode, bad_amount, bad_input};
 use crate::view::*;
 use futures::future::BoxFuture;
-use imprest_domain::{AgentName, Budget, Grade, NewPayeeRule, OverPayment, Units};
+use imprest_domain::{AgentName, Grade, Units};
 use imprest_gateway::Token;
 use imprest_ledger::{Agent, NewAgent};
 use imprest_rails::HostPort;
 use imprest_vault::{KdfCost, KeychainError, KeychainState, SecretText, Vault, VaultError};
-use jiff::Timestamp;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// What a practice agent's float starts with, when its day allows no more: 10 USDC.
@@ -86,6 +87,10 @@ impl Desk {
                 vault.halt();
             }
         }
+        self.open_seal().await;
+        if let Err(problem) = self.know_the_shop().await {
+            tracing::warn!(%problem, "the practice shop could not be named as known");
+        }
         match tokio::time::timeout(FILL_WAIT, self.fill_practice_treasury()).await {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => {
@@ -102,6 +107,7 @@ impl Desk {
     /// `no_vault`.
     pub async fn lock(&self) -> Result<DeskStatus, Problem> {
         self.inner.need_vault()?.lock();
+        self.close_seal().await;
         self.inner.changed(&["status"]);
         self.status().await
     }
@@ -124,21 +130,27 @@ impl Desk {
         Ok(practice.fund_treasury(treasury, level).await?)
     }
 
-    /// Makes an agent with its own address, budget and credential; with practice money its float
-    /// is filled at once.
+    /// Makes an agent with its own address, budget and credential, under a shared budget if one is
+    /// named; with practice money its float is filled at once.
     ///
     /// # Errors
-    /// `locked`, `name_taken`, or `bad_input` naming the field.
+    /// `locked`, `name_taken`, `not_found` for the shared budget, or `bad_input` naming the field.
     pub async fn add_agent(
         &self,
         name: String,
         grade: String,
         budget: BudgetForm,
+        shared: Option<String>,
     ) -> Result<NewCredential, Problem> {
+        self.inner.need_sound_books()?;
         let name: AgentName = name.trim().parse().map_err(|e| bad_input("Name", e))?;
         let grade = read_grade(&grade)?;
-        let budget = self.read_budget(&budget)?;
+        let budget = self.read_budget(&budget, Whose::Agent)?;
         let vault = self.inner.need_vault()?;
+        let shared = match shared {
+            Some(shared) => Some(self.inner.ledger.find_shared(&shared).await?.id),
+            None => None,
+        };
         // One at a time, or two would take the same account.
         let alone = self.inner.adding.lock().await;
         let account = self.inner.ledger.next_account().await?;
@@ -148,7 +160,7 @@ impl Desk {
         let agent = self
             .inner
             .ledger
-            .add_agent(NewAgent { name, account, address, grade, budget, token_sha256 })
+            .add_agent(NewAgent { name, account, address, grade, budget, shared, token_sha256 })
             .await?;
         drop(alone);
         self.inner.changed(&["overview", "agents", "status"]);
@@ -189,6 +201,7 @@ impl Desk {
             token: token.expose().to_owned(),
             token_in_keychain: kept.is_ok(),
             note,
+            notes: notes(&agent.budget),
         })
     }
 
@@ -201,7 +214,8 @@ impl Desk {
         agent: String,
         budget: BudgetForm,
     ) -> Result<AgentPage, Problem> {
-        let budget = self.read_budget(&budget)?;
+        self.inner.need_sound_books()?;
+        let budget = self.read_budget(&budget, Whose::Agent)?;
         let agent = self.inner.ledger.find_agent(&agent).await?;
         self.inner.ledger.set_budget(&agent.id, budget).await?;
         self.agent_changed(&agent).await
@@ -212,13 +226,14 @@ impl Desk {
     /// # Errors
     /// `not_found` or `bad_input`.
     pub async fn set_grade(&self, agent: String, grade: String) -> Result<AgentPage, Problem> {
+        self.inner.need_sound_books()?;
         let grade = read_grade(&grade)?;
         let agent = self.inner.ledger.find_agent(&agent).await?;
         self.inner.ledger.set_grade(&agent.id, grade).await?;
         self.agent_changed(&agent).await
     }
 
-    async fn agent_changed(&self, agent: &Agent) -> Result<AgentPage, Problem> {
+    pub(crate) async fn agent_changed(&self, agent: &Agent) -> Result<AgentPage, Problem> {
         self.inner.changed(&["overview", "agents"]);
         self.agent(agent.id.to_string()).await
     }
@@ -228,10 +243,13 @@ impl Desk {
     /// # Errors
     /// `not_found`, or `conflict` for a revoked agent.
     pub async fn rotate_token(&self, agent: String) -> Result<NewCredential, Problem> {
+        self.inner.need_sound_books()?;
         let agent = self.inner.ledger.find_agent(&agent).await?;
         let token = new_token()?;
         self.inner.ledger.rotate_token(&agent.id, token.hash()).await?;
-        self.inner.changed(&["agents"]);
+        // The books have forgotten where it was used; so do we, or the first place goes unseen.
+        self.inner.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&agent.id);
+        self.inner.changed(&["status", "overview", "agents"]);
         self.keep_token(&agent, token).await
     }
 
@@ -255,6 +273,7 @@ impl Desk {
     /// `locked`, `not_found`, `bad_input`, or `chain_unreachable`; a refill that was sent and not
     /// seen in time is booked as soon as the chain shows it.
     pub async fn refill(&self, agent: String, amount: String) -> Result<AgentPage, Problem> {
+        self.inner.need_sound_books()?;
         let agent = self.inner.ledger.find_agent(&agent).await?;
         let value = self.inner.asset.parse(amount.trim()).map_err(|e| bad_amount("Amount", e))?;
         if value.is_zero() {
@@ -330,9 +349,11 @@ impl Desk {
     /// When the books cannot be written; signing has stopped all the same until the desk closes.
     pub async fn freeze(&self) -> Result<DeskStatus, Problem> {
         // The latch first: a signature in the making is thrown away before the disk is asked.
-        if let Some(vault) = self.inner.vault() {
-            vault.halt();
-        }
+        self.halt();
+        // A thaw under way may open it again; it is closed once more when that thaw is through, and
+        // no thaw begins before this freeze is.
+        let _alone = self.inner.switch.lock().await;
+        self.halt();
         if let Err(error) = self.inner.ledger.freeze().await {
             let mut problem = Problem::from(error);
             problem.message = format!(
@@ -346,16 +367,24 @@ impl Desk {
         self.status().await
     }
 
+    fn halt(&self) {
+        if let Some(vault) = self.inner.vault() {
+            vault.halt();
+        }
+    }
+
     /// Lets payments go on.
     ///
     /// # Errors
     /// When the books cannot be written; payments stay stopped then.
     pub async fn thaw(&self) -> Result<DeskStatus, Problem> {
+        self.inner.need_sound_books()?;
+        let _alone = self.inner.switch.lock().await;
         self.inner.ledger.thaw().await?;
         if let Some(vault) = self.inner.vault() {
             vault.resume();
         }
-        // A freeze that came in between has the last word.
+        // A freeze that another program wrote has the last word.
         self.halt_if_frozen().await?;
         self.inner.changed(&["status", "overview", "agents"]);
         self.status().await
@@ -366,6 +395,7 @@ impl Desk {
     /// # Errors
     /// `bad_input` when it is no host and port.
     pub async fn allow_host(&self, host: String) -> Result<Vec<String>, Problem> {
+        self.inner.need_sound_books()?;
         let host: HostPort = host.trim().parse().map_err(|e| bad_input("Address", e))?;
         self.inner.ledger.allow_host(host.to_string()).await?;
         self.inner.rails.guard().allow(host);
@@ -420,48 +450,6 @@ impl Desk {
             ),
         };
         (word.into(), Some(note.into()))
-    }
-
-    fn read_budget(&self, form: &BudgetForm) -> Result<Budget, Problem> {
-        let asset = &self.inner.asset;
-        let read = |field: &str, text: &Option<String>| match text.as_deref().map(str::trim) {
-            None | Some("") => Ok(None),
-            Some(text) => asset.parse(text).map(Some).map_err(|e| bad_amount(field, e)),
-        };
-        let zone = match form.zone.trim() {
-            "" => jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned(),
-            zone => zone.to_owned(),
-        };
-        let expires_at = match form.expires_at.as_deref().map(str::trim) {
-            None | Some("") => None,
-            Some(text) => Some(
-                text.parse::<Timestamp>()
-                    .map_err(|_| bad_input("Ends", "write a time such as 2027-02-22T00:00:00Z"))?,
-            ),
-        };
-        let budget = Budget {
-            asset: asset.id,
-            limit_units_per_payment: read("Per payment", &form.per_payment)?,
-            limit_units_per_day: read("Per day", &form.per_day)?,
-            limit_units_per_week: read("Per week", &form.per_week)?,
-            limit_units_per_month: read("Per month", &form.per_month)?,
-            limit_units_lifetime: read("In all", &form.lifetime)?,
-            over_payment: match form.over_payment.as_str() {
-                "ask" | "" => OverPayment::Ask,
-                "deny" => OverPayment::Deny,
-                _ => return Err(bad_input("Above the limit", "write ask or deny")),
-            },
-            new_payee: match form.new_payee.as_str() {
-                "ask" | "" => NewPayeeRule::Ask,
-                "allow" => NewPayeeRule::Allow,
-                "deny" => NewPayeeRule::Deny,
-                _ => return Err(bad_input("New payees", "write ask, allow or deny")),
-            },
-            zone,
-            expires_at,
-        };
-        budget.check(self.inner.ledger.now())?;
-        Ok(budget)
     }
 }
 

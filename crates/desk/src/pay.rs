@@ -63,18 +63,14 @@ impl Desk {
     /// What a stopped agent (L0) is told: it does not even look, so nothing is asked of anyone.
     pub(crate) async fn stopped(&self, agent: &AgentId) -> Result<Option<VerdictView>, Failure> {
         let agent = self.inner.ledger.agent(agent).await.map_err(ledger_failure)?;
-        let grade = agent.grade.in_force(self.inner.danger());
+        // Danger lowers nobody to L0, so what was granted says it all.
+        let grade = agent.grade;
         if grade > Grade::L0 {
             return Ok(None);
         }
         let reason = Reason {
-            code: ReasonCode::GradeTooLow,
-            effect: Effect::Deny,
-            limit: None,
-            observed: None,
-            remedy: Remedy::Owner,
-            resets_at: None,
             detail: Some(format!("{grade} {}", grade.word())),
+            ..Reason::new(ReasonCode::GradeTooLow, Effect::Deny, Remedy::Owner)
         };
         let verdict =
             Verdict { outcome: imprest_domain::Outcome::Deny, grade, reasons: vec![reason] };
@@ -109,12 +105,15 @@ impl Desk {
         let inner = &self.inner;
         let reserved = inner
             .ledger
-            .reserve(order, inner.asset.clone(), inner.danger(), QUESTION_FOR)
+            .reserve(order, inner.asset.clone(), inner.alarm(), QUESTION_FOR)
             .await
             .map_err(ledger_failure)?;
         inner.changed(&["overview", "activity", "agents", "status"]);
         match reserved {
-            Reserved::Granted { payment, grant, .. } => {
+            Reserved::Granted { payment, grant, verdict } => {
+                if verdict.warnings().next().is_some() {
+                    self.tell_near_limits(&payment).await;
+                }
                 self.carry_out(grant, request, quote).await?;
                 Ok(payment)
             }
@@ -190,7 +189,8 @@ impl Desk {
             ));
         }
         inner.reconcile_now.notify_one();
-        inner.changed(&["overview", "activity", "agents"]);
+        // A payee that delivers nothing may have raised a signal.
+        inner.changed(&["overview", "activity", "agents", "status"]);
         Ok(())
     }
 

@@ -131,13 +131,19 @@ fn sentence(text: &str) -> String {
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Problem {
         let code = match &error {
-            LedgerError::NoAgent { .. } | LedgerError::NoPayment { .. } => ErrorCode::NotFound,
+            LedgerError::NoAgent { .. }
+            | LedgerError::NoPayment { .. }
+            | LedgerError::NoShared { .. }
+            | LedgerError::NoSignal { .. } => ErrorCode::NotFound,
             LedgerError::NameTaken { .. } => ErrorCode::NameTaken,
             LedgerError::KeyReused { .. }
             | LedgerError::Revoked { .. }
             | LedgerError::NotWaiting { .. }
+            | LedgerError::OtherAsset
             | LedgerError::Transition(_) => ErrorCode::Conflict,
-            LedgerError::Budget(_) => ErrorCode::BadInput,
+            LedgerError::Budget(error) => return error.clone().into(),
+            LedgerError::ClockAgrees => ErrorCode::BadInput,
+            LedgerError::Locked => ErrorCode::Locked,
             LedgerError::OldSqlite { .. } => ErrorCode::Internal,
             _ => ErrorCode::Disk,
         };
@@ -184,11 +190,12 @@ impl From<PracticeError> for Problem {
 
 impl From<BudgetError> for Problem {
     fn from(error: BudgetError) -> Problem {
-        Problem::new(
-            ErrorCode::BadInput,
-            sentence(&error.to_string()),
-            "Change the limits and save again.",
-        )
+        let field = match &error {
+            BudgetError::UnknownZone { .. } => "Zone",
+            BudgetError::ExpiresInThePast => "Ends",
+            BudgetError::Unbounded => "Limits",
+        };
+        Problem { recovery: "Change the limits and save again.".into(), ..bad_input(field, error) }
     }
 }
 
@@ -211,6 +218,7 @@ pub(crate) fn ledger_failure(error: LedgerError) -> Failure {
         LedgerError::KeyReused { .. } => FailureCode::KeyReused,
         LedgerError::NoPayment { .. } => FailureCode::NotFound,
         LedgerError::NoAgent { .. } => FailureCode::Unauthorized,
+        LedgerError::Locked => FailureCode::Locked,
         _ => FailureCode::Unavailable,
     };
     let problem = Problem::from(error);
@@ -242,4 +250,43 @@ pub(crate) fn failure_problem(failure: Failure) -> Problem {
         _ => ErrorCode::Unavailable,
     };
     Problem::new(code, failure.message, failure.recovery)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_books_errors_have_their_codes() {
+        let name = || "team".to_owned();
+        for (error, code) in [
+            (LedgerError::Locked, "locked"),
+            (LedgerError::NoShared { name: name() }, "not_found"),
+            (LedgerError::NoSignal { signal: 7 }, "not_found"),
+            (LedgerError::OtherAsset, "conflict"),
+            (LedgerError::ClockAgrees, "bad_input"),
+            (LedgerError::Forged { what: name() }, "disk"),
+            (LedgerError::Budget(BudgetError::Unbounded), "bad_input"),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!(problem.code, code, "{problem}");
+            for text in [&problem.message, &problem.recovery] {
+                assert!(text.ends_with('.') && !text.contains('\n'), "{problem}");
+            }
+        }
+        assert_eq!(ledger_failure(LedgerError::Locked).code, FailureCode::Locked);
+    }
+
+    #[test]
+    fn a_budget_that_is_none_names_the_field() {
+        for (error, field) in [
+            (BudgetError::UnknownZone { zone: "Mars".into() }, "Zone: "),
+            (BudgetError::ExpiresInThePast, "Ends: "),
+            (BudgetError::Unbounded, "Limits: "),
+        ] {
+            let problem = Problem::from(error);
+            assert!(problem.message.starts_with(field), "{problem}");
+            assert_eq!(problem.exit_code(), 2);
+        }
+    }
 }

@@ -3,11 +3,13 @@
 use crate::desk::Desk;
 use crate::pay::{at_ms, at_s};
 use crate::problem::bad_input;
+use crate::shared::BOUNDING;
+use crate::trust::CONTRADICTS;
 use crate::view::*;
-use crate::wording::{finding, finding_sentence, outcome, word};
+use crate::wording::{finding_sentence, finding_view, outcome, sentence, word};
 use imprest_chain::At;
 use imprest_domain::{Effect, PaymentId, PaymentState, Units, Window};
-use imprest_ledger::{ApprovalRecord, PaymentFilter, PaymentRecord};
+use imprest_ledger::{ApprovalRecord, COUNT_MAX, PaymentFilter, PaymentRecord};
 use jiff::Timestamp;
 use std::sync::atomic::Ordering;
 
@@ -27,6 +29,7 @@ impl Desk {
         let (keychain, keychain_note) = self.keychain_words().await;
         let endpoints = self.endpoints();
         let block = inner.block.load(Ordering::Relaxed);
+        let (danger, danger_why) = inner.danger_and_why(None).await;
         Ok(DeskStatus {
             stage: match inner.vault() {
                 None => "new".into(),
@@ -35,8 +38,16 @@ impl Desk {
             },
             practice: inner.practice_mode,
             frozen: inner.ledger.is_frozen().await?,
+            danger: danger.word().into(),
+            danger_why: danger_why.as_deref().map(sentence),
+            signals: self.open_signals().await?,
+            clock_behind_s: inner
+                .ledger
+                .clock_behind()
+                .map(|behind| u32::try_from(behind.as_secs()).unwrap_or(u32::MAX)),
             keychain,
             keychain_note,
+            copy_note: inner.trust.copy_note().map(str::to_owned),
             network: NetworkView {
                 name: inner.network.name.clone(),
                 id: inner.asset.id.network(),
@@ -65,18 +76,26 @@ impl Desk {
     pub async fn overview(&self) -> Result<Overview, Problem> {
         let inner = &self.inner;
         let asset = &inner.asset;
-        let (mut spent, mut in_flight, mut at_worst) = (Units::ZERO, Units::ZERO, Units::ZERO);
-        let mut pace = Vec::new();
-        for agent in inner.ledger.agents().await? {
+        let (mut spent, mut in_flight) = (Units::ZERO, Units::ZERO);
+        let (mut pace, mut warnings) = (Vec::new(), Vec::new());
+        let mood = inner.mood().await;
+        let agents = inner.ledger.agents().await?;
+        for agent in &agents {
             let balance = inner.ledger.balance(&agent.id).await?;
-            let today = inner.ledger.window_use(&agent.id, &agent.budget, Window::Day).await?;
+            let today =
+                inner.ledger.window_use(agent.id.as_str(), &agent.budget, Window::Day).await?;
             spent = add(spent, today.settled);
             in_flight = add(in_flight, balance.held);
             if !agent.revoked {
-                at_worst = add(at_worst, self.still_losable(&agent, balance.free).await?);
-                pace.extend(self.pace(&agent).await?);
+                pace.extend(self.pace(agent).await?);
+                warnings.extend(self.agent_warnings(agent).await?);
             }
         }
+        let shared = inner.ledger.shared_budgets().await?;
+        for it in &shared {
+            warnings.extend(self.shared_warnings(it).await?);
+        }
+        let at_worst = self.all_losable(&agents, &shared, &mood).await?;
         let rows = inner.ledger.payments(&PaymentFilter::default(), None, LIVE_ROWS).await?;
         Ok(Overview {
             asset: asset.symbol.clone(),
@@ -84,6 +103,7 @@ impl Desk {
             spent_today: asset.format(spent),
             in_flight: asset.format(in_flight),
             at_worst_today: asset.format(at_worst),
+            warnings,
             approvals: self.approvals().await?,
             live: self.activity_rows(&rows.payments).await?,
             pace,
@@ -111,9 +131,10 @@ impl Desk {
         let asset = &inner.asset;
         let agent = inner.ledger.agent(&payment.agent).await?;
         let mut left_after = None;
-        for window in Window::ALL {
+        for window in BOUNDING {
             let Some(limit) = agent.budget.limit(window) else { continue };
-            let used = inner.ledger.window_use(&agent.id, &agent.budget, window).await?;
+            let holder = agent.id.as_str();
+            let used = inner.ledger.window_use(holder, &agent.budget, window).await?;
             let left = limit
                 .saturating_sub(used.settled)
                 .saturating_sub(used.held)
@@ -156,8 +177,7 @@ impl Desk {
     /// What is different from the last time the same was bought at the same place.
     async fn changes_since(&self, payment: &PaymentRecord) -> Result<Vec<String>, Problem> {
         let asset = &self.inner.asset;
-        let origin = &payment.payee.origin;
-        let last = self.inner.ledger.last_price(origin, &payment.what, payment.seq).await?;
+        let last = self.inner.ledger.last_price(&payment.payee, &payment.url).await?;
         let Some(last) = last else { return Ok(Vec::new()) };
         let (was, at) = (last.value, last.at_ms);
         let mut changes = vec![if last.pay_to == payment.payee.pay_to {
@@ -201,10 +221,13 @@ impl Desk {
             .map_err(|_| bad_input("Cursor", "it is none this desk gave"))?;
         let limit = limit.clamp(1, PAGE_ROWS_MAX);
         let page = self.inner.ledger.payments(&filter, before, limit).await?;
+        let total = self.inner.ledger.count_payments(&filter).await?;
         Ok(ActivityPage {
             rows: self.activity_rows(&page.payments).await?,
             next_cursor: page.next_before_seq.map(|seq| seq.to_string()),
-            total: self.inner.ledger.count_payments(&filter).await?,
+            total,
+            // Without a filter the books keep count; with one they stop counting there.
+            total_is_exact: total < COUNT_MAX || filter == PaymentFilter::default(),
         })
     }
 
@@ -317,11 +340,7 @@ impl Desk {
                 .verdict
                 .reasons
                 .iter()
-                .map(|reason| Finding {
-                    code: reason.code.word().into(),
-                    effect: word(&reason.effect),
-                    message: finding(reason, asset),
-                })
+                .map(|reason| finding_view(reason, asset))
                 .collect(),
             offer: record.offer,
             nonce: record.nonce,
@@ -384,16 +403,19 @@ impl Desk {
     /// # Errors
     /// When the file cannot be read; what is wrong in it is part of the answer.
     pub async fn verify(&self) -> Result<Verified, Problem> {
-        let found = self.inner.ledger.verify().await?;
+        let copy = self.head_copy().await;
+        let found = self.inner.ledger.verify(copy).await?;
         if !found.faults.is_empty() {
-            self.inner.broken.store(true, Ordering::Relaxed);
-            self.inner.changed(&["status", "agents"]);
+            self.inner.break_off(CONTRADICTS);
         }
         Ok(Verified {
             events: found.events,
             head: hex::encode(found.head.hash),
             whole: found.faults.is_empty(),
             faults: found.faults,
+            sealed: found.sealed,
+            seal_checked: found.seal_checked,
+            copy_checked: copy.is_some(),
         })
     }
 }
@@ -415,6 +437,9 @@ pub(crate) fn add(a: Units, b: Units) -> Units {
 
 pub(crate) fn this_window(window: Window) -> &'static str {
     match window {
+        Window::Hour => "in these 60 minutes",
+        Window::PayeeDay => "today for this payee",
+        Window::NewPayeeDay => "today for new payees",
         Window::Day => "today",
         Window::Week => "this week",
         Window::Month => "this month",

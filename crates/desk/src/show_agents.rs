@@ -1,14 +1,19 @@
 //! What the owner sees of agents: rows, pages, pace, and the honest worst case.
 
 use crate::desk::Desk;
+use crate::limits::notes;
 use crate::pay::at_ms;
+use crate::shared::BOUNDING;
 use crate::show::{add, this_window};
+use crate::trust::Mood;
 use crate::view::*;
-use crate::wording::{grade_reason, or_no_limit, word};
-use imprest_domain::{Budget, Grade, OverPayment, Units, Window};
-use imprest_ledger::{Agent, PaymentFilter};
+use crate::warn::is_near;
+use crate::wording::{grade_reason, or_no_limit};
+use imprest_domain::{Budget, Grade, OverPayment, SharedId, Units, Window};
+use imprest_ledger::{Agent, PaymentFilter, SharedBudget};
 use jiff::Timestamp;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// How many rows an agent's page shows.
 const PAGE_ACTIVITY: u32 = 10;
@@ -20,8 +25,10 @@ impl Desk {
     /// When the books cannot be read.
     pub async fn agents(&self) -> Result<Vec<AgentRow>, Problem> {
         let mut rows = Vec::new();
+        let shared = self.inner.ledger.shared_budgets().await?;
+        let mood = self.inner.mood().await;
         for agent in self.inner.ledger.agents().await? {
-            rows.push(self.agent_row(&agent).await?);
+            rows.push(self.row_of(&agent, &shared, &mood).await?);
         }
         rows.sort_by_key(|row| row.revoked);
         Ok(rows)
@@ -42,13 +49,20 @@ impl Desk {
         };
         let entry = crate::place::token_entry(&agent.name);
         let token_in_keychain = matches!(inner.keychain().load(&entry).await, Ok(Some(_)));
-        let (danger, why) = inner.suspicion();
+        let (danger, why) = inner.danger_and_why(Some(&agent.id)).await;
         let in_force = agent.grade.in_force(danger);
+        let shared = inner.ledger.shared_budgets().await?;
+        let shared = shared.into_iter().find(|it| agent.shared.as_ref() == Some(&it.id));
         Ok(AgentPage {
             budget: self.budget_form(&agent.budget),
-            windows: self.window_rows(&agent).await?,
-            worst_case: self.worst_case(&agent).await?,
-            grade_reason: grade_reason(agent.grade, in_force, why),
+            windows: self.window_rows(agent.id.as_str(), &agent.budget).await?,
+            notes: notes(&agent.budget),
+            worst_case: self.worst_case(&agent, shared.as_ref()).await?,
+            shared: match &shared {
+                Some(shared) => Some(self.shared_view(shared).await?),
+                None => None,
+            },
+            grade_reason: grade_reason(agent.grade, in_force, why.as_deref()),
             float_on_chain,
             mcp_snippet: self.stdio_snippet(&agent),
             http_snippet: self.http_snippet(),
@@ -59,121 +73,110 @@ impl Desk {
     }
 
     pub(crate) async fn agent_row(&self, agent: &Agent) -> Result<AgentRow, Problem> {
+        let shared = self.inner.ledger.shared_budgets().await?;
+        self.row_of(agent, &shared, &self.inner.mood().await).await
+    }
+
+    async fn row_of(
+        &self,
+        agent: &Agent,
+        shared: &[SharedBudget],
+        mood: &Mood,
+    ) -> Result<AgentRow, Problem> {
         let inner = &self.inner;
         let balance = inner.ledger.balance(&agent.id).await?;
+        let shared = shared.iter().find(|it| agent.shared.as_ref() == Some(&it.id));
+        let mut sentence =
+            self.budget_sentence(&format!("{} may spend", agent.name), &agent.budget);
+        if let Some(shared) = shared {
+            sentence += &format!(" Under {}, together with others.", shared.name);
+        }
         Ok(AgentRow {
             id: agent.id.to_string(),
             name: agent.name.to_string(),
             grade: agent.grade.to_string(),
-            grade_in_force: agent.grade.in_force(inner.danger()).to_string(),
+            grade_in_force: agent.grade.in_force(mood.towards(&agent.id)).to_string(),
             revoked: agent.revoked,
             address: agent.address.to_string(),
             float: inner.asset.format(add(balance.free, balance.held)),
             asset: inner.asset.symbol.clone(),
             pace: self.pace(agent).await?,
+            warnings: self.agent_warnings(agent).await?,
+            shared: shared.map(|it| it.name.to_string()),
             last_seen: inner.ledger.last_asked_ms(&agent.id).await?.map(at_ms),
-            sentence: self.sentence(agent),
+            sentence,
         })
     }
 
-    /// “Scout may spend 5.00 USDC per day, at most 0.25 each, then ask me.”
-    fn sentence(&self, agent: &Agent) -> String {
-        let asset = &self.inner.asset;
-        let budget = &agent.budget;
-        let over_time: Vec<String> = Window::ALL
-            .into_iter()
-            .filter_map(|window| {
-                let limit = asset.format_with_symbol(budget.limit(window)?);
-                Some(match window {
-                    Window::Lifetime => format!("{limit} in all"),
-                    window => format!("{limit} per {}", window.word()),
-                })
-            })
-            .collect();
-        let each = match budget.limit_units_per_payment {
-            Some(limit) => {
-                let then = match budget.over_payment {
-                    OverPayment::Ask => "then ask me",
-                    OverPayment::Deny => "never more",
-                };
-                format!(", at most {} each, {then}", asset.format(limit))
-            }
-            None => String::new(),
-        };
-        format!("{} may spend {}{each}.", agent.name, over_time.join(" and "))
-    }
-
-    fn budget_form(&self, budget: &Budget) -> BudgetForm {
-        let show = |units: Option<Units>| units.map(|units| self.inner.asset.format(units));
-        BudgetForm {
-            per_payment: show(budget.limit_units_per_payment),
-            per_day: show(budget.limit_units_per_day),
-            per_week: show(budget.limit_units_per_week),
-            per_month: show(budget.limit_units_per_month),
-            lifetime: show(budget.limit_units_lifetime),
-            over_payment: word(&budget.over_payment),
-            new_payee: word(&budget.new_payee),
-            zone: budget.zone.clone(),
-            expires_at: budget.expires_at.map(|at| at.to_string()),
-        }
-    }
-
-    async fn window_rows(&self, agent: &Agent) -> Result<Vec<WindowRow>, Problem> {
-        let (ledger, asset) = (&self.inner.ledger, &self.inner.asset);
-        let mut rows = Vec::new();
-        for window in Window::ALL {
-            let Some(limit) = agent.budget.limit(window) else { continue };
-            let used = ledger.window_use(&agent.id, &agent.budget, window).await?;
-            let left = limit.saturating_sub(used.settled).saturating_sub(used.held);
-            rows.push(WindowRow {
-                window: window.word().into(),
-                limit: asset.format(limit),
-                spent: asset.format(used.settled),
-                in_flight: asset.format(used.held),
-                left: asset.format(left),
-                resets_at: agent
-                    .budget
-                    .span(window, ledger.now())
-                    .ok()
-                    .and_then(|span| span.resets_at)
-                    .map(|at| at.to_string()),
-            });
-        }
-        Ok(rows)
-    }
-
-    /// What an agent could still lose today: the least any window leaves, and never more than
-    /// its float, which is all its key can spend.
-    pub(crate) async fn still_losable(&self, agent: &Agent, free: Units) -> Result<Units, Problem> {
-        if agent.grade.in_force(self.inner.danger()) < Grade::L2 {
+    /// What an agent could still lose by its own limits: the least any window leaves, and never
+    /// more than its float, which is all its key can spend.
+    async fn still_losable(&self, agent: &Agent, mood: &Mood) -> Result<Units, Problem> {
+        if agent.revoked || agent.grade.in_force(mood.towards(&agent.id)) < Grade::L2 {
             return Ok(Units::ZERO);
         }
-        let mut least = free;
-        for window in Window::ALL {
-            let Some(limit) = agent.budget.limit(window) else { continue };
-            let used = self.inner.ledger.window_use(&agent.id, &agent.budget, window).await?;
-            least = least.min(limit.saturating_sub(used.settled).saturating_sub(used.held));
-        }
-        Ok(least)
+        let free = self.inner.ledger.balance(&agent.id).await?.free;
+        let left = self.least_left(agent.id.as_str(), &agent.budget).await?;
+        Ok(left.map_or(free, |left| left.min(free)))
     }
 
-    async fn worst_case(&self, agent: &Agent) -> Result<String, Problem> {
+    /// What all agents together could still lose: those under a shared budget no more together
+    /// than that leaves.
+    pub(crate) async fn all_losable(
+        &self,
+        agents: &[Agent],
+        shared: &[SharedBudget],
+        mood: &Mood,
+    ) -> Result<Units, Problem> {
+        let mut alone = Units::ZERO;
+        let mut together: BTreeMap<&SharedId, Units> = BTreeMap::new();
+        for agent in agents {
+            let losable = self.still_losable(agent, mood).await?;
+            let sum =
+                agent.shared.as_ref().map_or(&mut alone, |id| together.entry(id).or_default());
+            *sum = add(*sum, losable);
+        }
+        let mut all = alone;
+        for (id, sum) in together {
+            let left = match shared.iter().find(|it| it.id == *id) {
+                Some(it) => self.least_left(it.id.as_str(), &it.budget).await?,
+                None => None,
+            };
+            all = add(all, left.map_or(sum, |left| left.min(sum)));
+        }
+        Ok(all)
+    }
+
+    /// “At worst, 5.00 today, 20.00 this month can be lost, whatever Scout is told: …”
+    async fn worst_case(
+        &self,
+        agent: &Agent,
+        shared: Option<&SharedBudget>,
+    ) -> Result<String, Problem> {
         let asset = &self.inner.asset;
-        let balance = self.inner.ledger.balance(&agent.id).await?;
-        let least = self.still_losable(agent, balance.free).await?;
-        let limits: Vec<String> = Window::ALL
-            .into_iter()
-            .filter_map(|window| {
-                let limit = asset.format(agent.budget.limit(window)?);
-                Some(format!("{limit} {}", this_window(window)))
-            })
-            .collect();
-        Ok(format!(
-            "At worst, {} can be lost, whatever {} is told: {} is left of that now.",
-            limits.join(", "),
-            agent.name,
-            asset.format_with_symbol(least)
-        ))
+        let mood = self.inner.mood().await;
+        let mut least = self.still_losable(agent, &mood).await?;
+        let limits = |budget: &Budget| -> Vec<String> {
+            let limit = |window| Some(asset.format(budget.limit(window)?));
+            let words = |window| Some(format!("{} {}", limit(window)?, this_window(window)));
+            BOUNDING.into_iter().filter_map(words).collect()
+        };
+        let pace = match agent.budget.limit_units_per_hour {
+            Some(limit) => format!(", no faster than {} in any 60 minutes", asset.format(limit)),
+            None => String::new(),
+        };
+        let mut text = format!(
+            "At worst, {} can be lost{pace}, whatever {} is told",
+            limits(&agent.budget).join(", "),
+            agent.name
+        );
+        if let Some(shared) = shared {
+            if let Some(left) = self.least_left(shared.id.as_str(), &shared.budget).await? {
+                least = least.min(left);
+            }
+            let shared_limits = limits(&shared.budget).join(", ");
+            text += &format!(", and no more than {shared_limits} with all under {}", shared.name);
+        }
+        Ok(format!("{text}: {} is left of that now.", asset.format_with_symbol(least)))
     }
 
     /// How an agent spends against its longest calendar window.
@@ -183,7 +186,7 @@ impl Desk {
             .into_iter()
             .find_map(|window| Some((window, agent.budget.limit(window)?)));
         let Some((window, limit)) = longest else { return Ok(None) };
-        let used = ledger.window_use(&agent.id, &agent.budget, window).await?;
+        let used = ledger.window_use(agent.id.as_str(), &agent.budget, window).await?;
         let elapsed_permille = elapsed(&agent.budget, window, ledger.now());
         let spent_permille = share(used.settled, limit);
         let pace = match window {
@@ -213,6 +216,7 @@ impl Desk {
             spent_permille,
             in_flight_permille: share(used.held, limit),
             elapsed_permille,
+            warn: is_near(limit, add(used.settled, used.held)),
             note: format!("{pace}{asks}"),
         }))
     }

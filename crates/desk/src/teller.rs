@@ -5,13 +5,14 @@ use crate::pay::{at_ms, deadline, request_of};
 use crate::problem::{ledger_failure, rails_failure};
 use crate::wording::{grade_reason, verdict_view, word};
 use async_trait::async_trait;
-use imprest_domain::{AgentId, PaymentId, Window};
+use imprest_domain::{AgentId, Budget, PaymentId};
 use imprest_gateway::wire::{
     BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, WindowView,
 };
 use imprest_gateway::{Doorkeeper, Failure, FailureCode, Teller, Token};
 use imprest_ledger::PaymentFilter;
 use imprest_rails::Probe;
+use std::sync::PoisonError;
 
 /// The desk as the gateway knows it.
 pub(crate) struct DeskTeller(pub(crate) Desk);
@@ -22,6 +23,26 @@ impl Doorkeeper for DeskTeller {
         // What is looked up is a hash: how long the look-up takes says nothing about the token.
         let Ok(token) = Token::parse(token) else { return Ok(None) };
         self.0.inner.ledger.agent_by_token(&token.hash()).await.map_err(ledger_failure)
+    }
+
+    async fn used_from(&self, agent: &AgentId, place: &str) {
+        let inner = &self.0.inner;
+        let known = inner.places.lock().unwrap_or_else(PoisonError::into_inner).get(agent).cloned();
+        if known.as_deref() == Some(place) {
+            return;
+        }
+        let seq = inner.ledger.head().seq;
+        match inner.ledger.credential_used(agent, place.to_owned()).await {
+            Ok(()) => {
+                let mut places = inner.places.lock().unwrap_or_else(PoisonError::into_inner);
+                places.insert(agent.clone(), place.to_owned());
+            }
+            // It is asked again at the next call; nothing is paid while the books cannot be written.
+            Err(error) => tracing::warn!(%error, %agent, "a credential’s place could not be noted"),
+        }
+        if inner.ledger.head().seq != seq {
+            inner.changed(&["status", "overview", "agents"]);
+        }
     }
 }
 
@@ -56,13 +77,18 @@ impl Teller for DeskTeller {
             Probe::Offer(quote) => quote,
         };
         let order = inner.order(agent, &asked, &request, &quote)?;
-        let preview = inner.ledger.preview(&order, inner.danger()).await.map_err(ledger_failure)?;
+        let description = order.what.clone();
+        let preview = inner
+            .ledger
+            .preview(order, inner.asset.clone(), inner.alarm())
+            .await
+            .map_err(ledger_failure)?;
         Ok(QuoteAnswer {
             free: false,
             amount: Some(inner.amount(quote.value)),
             origin: Some(quote.payee.origin),
             pay_to: Some(quote.payee.pay_to.to_string()),
-            description: Some(order.what),
+            description: Some(description),
             verdict: Some(verdict_view(&preview.verdict, &inner.asset)),
             note: None,
         })
@@ -108,24 +134,13 @@ impl Teller for DeskTeller {
         let inner = &self.0.inner;
         let (ledger, asset) = (&inner.ledger, &inner.asset);
         let agent = ledger.agent(agent).await.map_err(ledger_failure)?;
-        let mut windows = Vec::new();
-        for window in Window::ALL {
-            let Some(limit) = agent.budget.limit(window) else { continue };
-            let used = ledger
-                .window_use(&agent.id, &agent.budget, window)
-                .await
-                .map_err(ledger_failure)?;
-            let span = agent.budget.span(window, ledger.now());
-            windows.push(WindowView {
-                window: window.word().into(),
-                limit: asset.format(limit),
-                spent: asset.format(used.settled),
-                in_flight: asset.format(used.held),
-                left: asset.format(limit.saturating_sub(used.settled).saturating_sub(used.held)),
-                resets_at: span.ok().and_then(|s| s.resets_at).map(|at| at.to_string()),
-            });
+        let mut windows = self.windows(agent.id.as_str(), &agent.budget, None).await?;
+        if let Some(id) = &agent.shared {
+            let shared = ledger.find_shared(id.as_str()).await.map_err(ledger_failure)?;
+            let name = Some(shared.name.to_string());
+            windows.extend(self.windows(id.as_str(), &shared.budget, name).await?);
         }
-        let (danger, why) = inner.suspicion();
+        let (danger, why) = inner.danger_and_why(Some(&agent.id)).await;
         let in_force = agent.grade.in_force(danger);
         let balance = ledger.balance(&agent.id).await.map_err(ledger_failure)?;
         Ok(BudgetAnswer {
@@ -134,13 +149,41 @@ impl Teller for DeskTeller {
             network: asset.id.network(),
             grade_granted: agent.grade.to_string(),
             grade_in_force: in_force.to_string(),
-            grade_reason: grade_reason(agent.grade, in_force, why),
+            grade_reason: grade_reason(agent.grade, in_force, why.as_deref()),
             frozen: ledger.is_frozen().await.map_err(ledger_failure)?,
             per_payment: agent.budget.limit_units_per_payment.map(|units| asset.format(units)),
             over_payment: word(&agent.budget.over_payment),
+            per_payee_day: agent.budget.limit_units_per_payee_day.map(|units| asset.format(units)),
+            exposure: agent.budget.limit_units_exposure.map(|units| asset.format(units)),
+            max_count_hour: agent.budget.limit_count_per_hour,
+            hours: agent.budget.hours.map(|hours| format!("{hours} {}", agent.budget.zone)),
             windows,
             float_free: asset.format(balance.free),
             expires_at: agent.budget.expires_at.map(|at| at_ms(at.as_millisecond())),
         })
+    }
+}
+
+impl DeskTeller {
+    /// The limits over time of one holder, as an agent sees them.
+    async fn windows(
+        &self,
+        holder: &str,
+        budget: &Budget,
+        scope: Option<String>,
+    ) -> Result<Vec<WindowView>, Failure> {
+        let rows = self.0.window_rows(holder, budget).await.map_err(|problem| {
+            Failure::new(FailureCode::Unavailable, problem.message, problem.recovery)
+        })?;
+        let view = |row: crate::view::WindowRow| WindowView {
+            window: row.window,
+            scope: scope.clone(),
+            limit: row.limit,
+            spent: row.spent,
+            in_flight: row.in_flight,
+            left: row.left,
+            resets_at: row.resets_at,
+        };
+        Ok(rows.into_iter().map(view).collect())
     }
 }

@@ -27,10 +27,22 @@ shapes! {
         pub practice: bool,
         /// Whether the owner has frozen all payments.
         pub frozen: bool,
+        /// "calm", "wary", "guarded" or "halted": how suspicious the world looks to all payments.
+        pub danger: String,
+        /// What makes it look so, one sentence; absent when it is calm.
+        pub danger_why: Option<String>,
+        /// How many signals are open, whomever they are about.
+        pub signals: u32,
+        /// By how many seconds the computer's clock stands behind the books, when that stops
+        /// payments from going unasked; see the command `accept_clock`.
+        pub clock_behind_s: Option<u32>,
         /// "ready", "absent", "locked" or "denied": the operating system's keychain.
         pub keychain: String,
         /// One sentence about the keychain when it is not ready.
         pub keychain_note: Option<String>,
+        /// One sentence when no copy of the ledger's head lies in the keychain, so that an older
+        /// ledger put in its place would not be noticed.
+        pub copy_note: Option<String>,
         /// The network the desk pays on.
         pub network: NetworkView,
         /// Where agents connect over HTTP, such as "http://127.0.0.1:4020".
@@ -89,6 +101,8 @@ shapes! {
         pub in_flight: String,
         /// The most that could still be lost today: what is left of each agent's limits, bounded by its float.
         pub at_worst_today: String,
+        /// Limits that are nearly used, one sentence each: "Scout has used 82 % of today’s 5.00."
+        pub warnings: Vec<String>,
         /// Questions, oldest first.
         pub approvals: Vec<ApprovalCard>,
         /// The latest decisions, newest first, at most 20.
@@ -167,6 +181,8 @@ shapes! {
         pub next_cursor: Option<String>,
         /// How many rows match in all.
         pub total: u64,
+        /// Whether `total` is exact; otherwise there are that many or more.
+        pub total_is_exact: bool,
     }
 
     /// Which activity to show or export.
@@ -237,6 +253,8 @@ shapes! {
         pub effect: String,
         /// One sentence with its figures.
         pub message: String,
+        /// What is worth seeing although it passes: "That is above 80 % of the limit."
+        pub note: Option<String>,
     }
 
     /// One event of the log.
@@ -271,6 +289,8 @@ shapes! {
         pub in_flight_permille: u32,
         /// Share of the window's time gone, in thousandths.
         pub elapsed_permille: u32,
+        /// Whether more than 80 % of the limit is used.
+        pub warn: bool,
         /// One sentence: "Under pace. L3, asks above 0.25."
         pub note: String,
     }
@@ -295,6 +315,10 @@ shapes! {
         pub asset: String,
         /// Its pace.
         pub pace: Option<Pace>,
+        /// Its limits that are nearly used, one sentence each.
+        pub warnings: Vec<String>,
+        /// The name of the budget it shares with others.
+        pub shared: Option<String>,
         /// When it last asked for anything.
         pub last_seen: Option<String>,
         /// The budget as one sentence.
@@ -309,6 +333,10 @@ shapes! {
         pub budget: BudgetForm,
         /// Each limit over time, and how far along.
         pub windows: Vec<WindowRow>,
+        /// What is allowed in the budget but may not be meant, one sentence each.
+        pub notes: Vec<String>,
+        /// The budget it shares with others.
+        pub shared: Option<SharedView>,
         /// The most that can be lost, one sentence.
         pub worst_case: String,
         /// Why the grade in force is what it is.
@@ -327,24 +355,109 @@ shapes! {
 
     /// A limit over time.
     pub struct WindowRow {
-        /// "day", "week", "month" or "lifetime".
+        /// "hour", "day", "week", "month" or "lifetime"; an hour is any 60 minutes.
         pub window: String,
         /// The limit.
         pub limit: String,
-        /// Settled.
+        /// Settled; of an hour, all that was paid or reserved in the last 60 minutes.
         pub spent: String,
-        /// In flight.
+        /// In flight; of an hour it is in `spent`.
         pub in_flight: String,
         /// Left.
         pub left: String,
-        /// When the next one starts.
+        /// When the next one starts; an hour rolls and a lifetime never ends.
         pub resets_at: Option<String>,
+        /// Whether more than 80 % of the limit is used.
+        pub warn: bool,
     }
 
+    /// A budget that several agents stay within together.
+    pub struct SharedView {
+        /// Identifier.
+        pub id: String,
+        /// Name.
+        pub name: String,
+        /// Its limits.
+        pub budget: BudgetForm,
+        /// Each limit over time, and how far along, all its agents together.
+        pub windows: Vec<WindowRow>,
+        /// The names of the agents under it, revoked ones left out.
+        pub agents: Vec<String>,
+        /// The budget as one sentence.
+        pub sentence: String,
+        /// What is allowed in it but may not be meant, one sentence each.
+        pub notes: Vec<String>,
+    }
+
+    /// Something that looked odd, and what it does to trust.
+    pub struct SignalView {
+        /// Its number in the log; what `acknowledge` names it by.
+        pub seq: u64,
+        /// When it was seen.
+        pub at: String,
+        /// What was seen: "price_jumped", "pay_to_changed", "refusal_burst", …
+        pub kind: String,
+        /// "wary", "guarded" or "halted": what it means while it is fresh.
+        pub level: String,
+        /// Whom or what it is about: "the desk", "shop.example", "Scout".
+        pub subject: String,
+        /// One sentence.
+        pub detail: String,
+        /// Whether it still counts, or may count again.
+        pub open: bool,
+        /// Whether the owner's acknowledgement ends it.
+        pub needs_ack: bool,
+        /// How it ends, one sentence.
+        pub clears: String,
+        /// When the owner acknowledged it, or what disagreed agreed again.
+        pub ack_at: Option<String>,
+    }
+
+    /// What a budget would have done with an agent's payments of the last days.
+    pub struct RehearsalView {
+        /// How many days were looked at.
+        pub days: u32,
+        /// The asset all figures are in.
+        pub asset: String,
+        /// How many payments were asked for, whatever became of them.
+        pub payments: u32,
+        /// Of these it would have paid unasked.
+        pub allowed: u32,
+        /// Of these the owner would have been asked.
+        pub asked: u32,
+        /// Of these it would have refused.
+        pub refused: u32,
+        /// The sum of those paid unasked.
+        pub amount_allowed: String,
+        /// The sum of those asked about.
+        pub amount_asked: String,
+        /// The sum of those refused.
+        pub amount_refused: String,
+        /// The most that would have been spent in one calendar day.
+        pub most_in_a_day: String,
+        /// That day, `2026-11-22`; absent when nothing would have been spent.
+        pub most_on: Option<String>,
+        /// Which rules would have objected, the busiest first.
+        pub rules: Vec<RuleCount>,
+        /// All of it in one sentence.
+        pub sentence: String,
+    }
+
+    /// How often a rule objected.
+    pub struct RuleCount {
+        /// The rule's word, "over_per_day".
+        pub code: String,
+        /// How many payments it objected to.
+        pub times: u32,
+    }
+
+    #[derive(Default)]
     /// A budget as a form: decimals in the desk's asset; absent means no limit, "0" means nothing.
     pub struct BudgetForm {
         /// At most this for one payment.
         pub per_payment: Option<String>,
+        /// In any 60 minutes.
+        pub per_hour: Option<String>,
         /// Per calendar day.
         pub per_day: Option<String>,
         /// Per calendar week.
@@ -353,9 +466,20 @@ shapes! {
         pub per_month: Option<String>,
         /// In all.
         pub lifetime: Option<String>,
+        /// To one payee per calendar day.
+        pub per_payee_day: Option<String>,
+        /// To payees never paid before, together, unasked, per calendar day.
+        pub per_new_payee_day: Option<String>,
+        /// In flight at once.
+        pub exposure: Option<String>,
+        /// How many payments in any 60 minutes, a plain number.
+        pub max_count_hour: Option<String>,
+        /// The local time of day in which anything may be spent, `09:00-18:00`.
+        pub hours: Option<String>,
         /// Above the per-payment limit: "ask" or "deny".
         pub over_payment: String,
-        /// A payee never paid before: "ask", "allow" or "deny".
+        /// A payee never paid before: "ask", "allow" or "deny"; empty is "ask", and "allow" for a
+        /// shared budget, which then leaves it to the agents' own.
         pub new_payee: String,
         /// IANA zone; the desk's own when empty.
         pub zone: String,
@@ -373,6 +497,8 @@ shapes! {
         pub token_in_keychain: bool,
         /// One sentence when it does not.
         pub note: Option<String>,
+        /// What is allowed in the agent's budget but may not be meant, one sentence each.
+        pub notes: Vec<String>,
     }
 
     /// Ledger and chain, side by side.
@@ -423,6 +549,12 @@ shapes! {
         pub whole: bool,
         /// What is wrong, one sentence each.
         pub faults: Vec<String>,
+        /// Up to which event the vault has sealed the log; absent when it never has.
+        pub sealed: Option<u64>,
+        /// Whether the seal was checked with the vault's key, which takes an open vault.
+        pub seal_checked: bool,
+        /// Whether the log was compared with the copy of its head in the keychain.
+        pub copy_checked: bool,
     }
 
     /// An error as it crosses: the window words the code, a terminal prints the sentences.
@@ -437,7 +569,8 @@ shapes! {
 
     /// Something changed; ask again.
     pub struct Changed {
-        /// Any of "status", "overview", "agents", "activity".
+        /// Any of "status", "overview", "agents", "activity". Signals change with "status", shared
+        /// budgets with "agents".
         pub topics: Vec<String>,
         /// The last event's number.
         pub seq: u64,

@@ -1,5 +1,6 @@
 //! Sentences for findings and outcomes, made from recorded figures only.
 
+use crate::view::Finding;
 use imprest_domain::{
     Asset, Effect, Grade, PaymentState, Reason, ReasonCode, Remedy, Units, Verdict, plain_line,
 };
@@ -9,37 +10,98 @@ use jiff::Timestamp;
 
 /// One finding as a sentence without a full stop.
 pub(crate) fn finding(reason: &Reason, asset: &Asset) -> String {
+    let text = match reason.code {
+        ReasonCode::OverPerPayment
+        | ReasonCode::OverPerHour
+        | ReasonCode::OverPerDay
+        | ReasonCode::OverPerWeek
+        | ReasonCode::OverPerMonth
+        | ReasonCode::OverLifetime
+        | ReasonCode::OverPayeeDay
+        | ReasonCode::OverNewPayeeDay
+        | ReasonCode::OverCountPerHour
+        | ReasonCode::OverExposure
+        | ReasonCode::OutsideHours
+        | ReasonCode::BudgetEnded => limit_finding(reason, asset),
+        _ => other_finding(reason, asset),
+    };
+    match &reason.scope {
+        Some(shared) => format!("{text}, of the shared budget {shared}"),
+        None => text,
+    }
+}
+
+/// What a budget's limit found.
+fn limit_finding(reason: &Reason, asset: &Asset) -> String {
     let limit = || asset.format(reason.limit.unwrap_or_default());
     let observed = || asset.format(reason.observed.unwrap_or_default());
     let detail = || reason.detail.as_deref().unwrap_or_default();
-    let over = |period: &str| {
-        if reason.effect == Effect::Pass {
-            format!("{} of {} {} after this", observed(), limit(), period)
-        } else {
-            format!("{} would be spent {period}, {} is the limit", observed(), limit())
-        }
+    let fits = matches!(reason.effect, Effect::Pass | Effect::Warn);
+    let over = |period: &str| match fits {
+        true => format!("{} of {} {period} after this", observed(), limit()),
+        false => format!("{} would be spent {period}, {} is the limit", observed(), limit()),
     };
+    match reason.code {
+        ReasonCode::OverPerPayment => {
+            let halved =
+                if detail().is_empty() { String::new() } else { format!(", {}", detail()) };
+            match fits {
+                true => format!("{} is within {} per payment{halved}", observed(), limit()),
+                false => format!("{} is above {} per payment{halved}", observed(), limit()),
+            }
+        }
+        ReasonCode::OverPerHour => over("in 60 minutes"),
+        ReasonCode::OverPerDay => over("today"),
+        ReasonCode::OverPerWeek => over("this week"),
+        ReasonCode::OverPerMonth => over("this month"),
+        ReasonCode::OverPayeeDay => over("today at this payee"),
+        ReasonCode::OverNewPayeeDay => over("today at new payees"),
+        ReasonCode::OverCountPerHour => {
+            let (limit, found) =
+                (reason.limit_count.unwrap_or_default(), reason.observed_count.unwrap_or_default());
+            match fits {
+                true => format!("payment {found} of {limit} in 60 minutes"),
+                false => {
+                    format!("it would be payment {found} in 60 minutes, {limit} is the limit")
+                }
+            }
+        }
+        ReasonCode::OverExposure if fits => {
+            format!("{} of {} in flight after this", observed(), limit())
+        }
+        ReasonCode::OverExposure => {
+            format!("{} would be in flight at once, {} is the limit", observed(), limit())
+        }
+        ReasonCode::OutsideHours if fits => format!("it is within {}", detail()),
+        ReasonCode::OutsideHours => format!("it may spend only within {}", detail()),
+        ReasonCode::BudgetEnded => "the budget has ended".into(),
+        _ => over("in all"),
+    }
+}
+
+/// What every other rule found.
+fn other_finding(reason: &Reason, asset: &Asset) -> String {
+    let limit = || asset.format(reason.limit.unwrap_or_default());
+    let observed = || asset.format(reason.observed.unwrap_or_default());
+    let detail = || reason.detail.as_deref().unwrap_or_default();
     match reason.code {
         ReasonCode::Frozen => "the desk is frozen".into(),
         ReasonCode::AgentRevoked => "the agent was revoked".into(),
-        ReasonCode::GradeTooLow => format!("{} may not pay", detail()),
-        ReasonCode::GradeAsks => format!("{} asks about every payment", detail()),
+        ReasonCode::GradeTooLow => match detail().split_once(": ") {
+            Some((grade, why)) => format!("{grade} may not pay: {why}"),
+            None => format!("{} may not pay", detail()),
+        },
+        ReasonCode::GradeAsks => match detail().split_once(": ") {
+            Some((grade, why)) => format!("{grade} asks about every payment: {why}"),
+            None => format!("{} asks about every payment", detail()),
+        },
         ReasonCode::OtherAsset => "the payee wants another asset than the budget is in".into(),
-        ReasonCode::BudgetEnded => "the budget has ended".into(),
         ReasonCode::OverAgentMax if reason.effect == Effect::Pass => {
             format!("{} is within the agent’s own maximum of {}", observed(), limit())
         }
         ReasonCode::OverAgentMax => {
             format!("{} is more than the {} the agent itself allowed", observed(), limit())
         }
-        ReasonCode::OverPerPayment if reason.effect == Effect::Pass => {
-            format!("{} is within {} per payment", observed(), limit())
-        }
-        ReasonCode::OverPerPayment => format!("{} is above {} per payment", observed(), limit()),
-        ReasonCode::OverPerDay => over("today"),
-        ReasonCode::OverPerWeek => over("this week"),
-        ReasonCode::OverPerMonth => over("this month"),
-        ReasonCode::OverLifetime => over("in all"),
         ReasonCode::NewPayee => "this payee has never been paid".into(),
         ReasonCode::PayeeChanged => format!("this payee changed its address: {}", detail()),
         ReasonCode::OtherResource => "the offer names another resource than was fetched".into(),
@@ -49,6 +111,9 @@ pub(crate) fn finding(reason: &Reason, asset: &Asset) -> String {
         ReasonCode::FloatTooSmall => {
             format!("the float holds {} and {} is needed", limit(), observed())
         }
+        ReasonCode::PriceJumped => {
+            format!("{} is asked where {} is usual for the same thing", observed(), limit())
+        }
         ReasonCode::ZeroAmount => "nothing is asked for, and zero is not a payment".into(),
         ReasonCode::OwnerRefused if detail().is_empty() => "the owner said no".into(),
         ReasonCode::OwnerRefused => format!("the owner said no: {}", plain_line(detail(), 200)),
@@ -57,15 +122,41 @@ pub(crate) fn finding(reason: &Reason, asset: &Asset) -> String {
         ReasonCode::TooManyQuestions => {
             "too many of this agent’s questions wait for the owner already".into()
         }
+        // The limits have words of their own.
+        _ => limit_finding(reason, asset),
+    }
+}
+
+/// A finding as the evidence shows it: what is only worth seeing passes, with a note.
+pub(crate) fn finding_view(reason: &Reason, asset: &Asset) -> Finding {
+    let warned = reason.effect == Effect::Warn;
+    let note = match (warned, reason.code) {
+        (false, _) => None,
+        (true, ReasonCode::PriceJumped) => Some("That is more than twice the usual price."),
+        (true, _) => Some("That is above 80 % of the limit."),
+    };
+    Finding {
+        code: reason.code.word().into(),
+        effect: word(if warned { &Effect::Pass } else { &reason.effect }),
+        message: finding(reason, asset),
+        note: note.map(str::to_owned),
     }
 }
 
 /// A finding as a whole sentence.
 pub(crate) fn finding_sentence(reason: &Reason, asset: &Asset) -> String {
-    let text = finding(reason, asset);
+    sentence(&finding(reason, asset))
+}
+
+/// Words without a full stop as a whole sentence; an address at the front stays as it is written.
+pub(crate) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
+    let is_address = text.split(' ').next().is_some_and(|word| word.contains("://"));
+    let first = chars.next().filter(|_| !is_address);
+    match first {
+        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
+        None => format!("{text}."),
+    }
 }
 
 /// A verdict as an agent sees it: what stands in the way, strictest first.
@@ -78,8 +169,11 @@ pub(crate) fn verdict_view(verdict: &Verdict, asset: &Asset) -> VerdictView {
             .map(|reason| ReasonView {
                 code: reason.code.word().into(),
                 message: finding_sentence(reason, asset),
+                scope: reason.scope.clone(),
                 limit: reason.limit.map(|units| asset.format(units)),
                 observed: reason.observed.map(|units| asset.format(units)),
+                limit_count: reason.limit_count,
+                observed_count: reason.observed_count,
                 remedy: match reason.remedy {
                     Remedy::Agent => "agent".into(),
                     Remedy::Owner => "owner".into(),
@@ -183,13 +277,9 @@ mod tests {
 
     fn reason(code: ReasonCode, effect: Effect, limit: u128, observed: u128) -> Reason {
         Reason {
-            code,
-            effect,
             limit: Units::new(limit).ok(),
             observed: Units::new(observed).ok(),
-            remedy: Remedy::Time,
-            resets_at: None,
-            detail: None,
+            ..Reason::new(code, effect, Remedy::Time)
         }
     }
 
@@ -202,6 +292,67 @@ mod tests {
         );
         let within = reason(ReasonCode::OverPerPayment, Effect::Pass, 250_000, 10_000);
         assert_eq!(finding(&within, &asset()), "0.01 is within 0.25 per payment");
+    }
+
+    #[test]
+    fn every_rule_has_words_of_its_own() {
+        use Effect::*;
+        let mut seen = std::collections::BTreeSet::new();
+        for code in ReasonCode::ALL {
+            for effect in [Pass, Warn, Ask, Approved, Deny] {
+                let mut it = reason(code, effect, 2_000_000, 1_000_000);
+                (it.limit_count, it.observed_count) = (Some(7), Some(8));
+                it.detail = Some("L2 Ask: it looked odd".into());
+                let text = finding_sentence(&it, &asset());
+                assert!(text.ends_with('.') && !text.contains("  "), "{code:?}: {text}");
+                assert!(text.starts_with(|c: char| !c.is_lowercase()), "{code:?}: {text}");
+                it.scope = Some("Team".into());
+                let shared = finding_sentence(&it, &asset());
+                assert!(shared.ends_with(", of the shared budget Team."), "{shared}");
+                if effect == Deny {
+                    assert!(seen.insert(text.clone()), "{code:?} says what another does: {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn counts_hours_and_halves_are_named() {
+        let mut count = reason(ReasonCode::OverCountPerHour, Effect::Deny, 0, 0);
+        (count.limit_count, count.observed_count) = (Some(12), Some(13));
+        assert_eq!(
+            finding_sentence(&count, &asset()),
+            "It would be payment 13 in 60 minutes, 12 is the limit."
+        );
+        let mut halved = reason(ReasonCode::OverPerPayment, Effect::Ask, 50_000, 60_000);
+        halved.detail = Some("halved while danger is wary".into());
+        assert_eq!(
+            finding_sentence(&halved, &asset()),
+            "0.06 is above 0.05 per payment, halved while danger is wary."
+        );
+        let mut hours = reason(ReasonCode::OutsideHours, Effect::Deny, 0, 0);
+        hours.detail = Some("09:00-18:00 Europe/Amsterdam".into());
+        assert_eq!(
+            finding_sentence(&hours, &asset()),
+            "It may spend only within 09:00-18:00 Europe/Amsterdam."
+        );
+        let address = sentence("http://shop.example asks 1.00");
+        assert_eq!(address, "http://shop.example asks 1.00.");
+    }
+
+    #[test]
+    fn a_warning_passes_with_a_note() {
+        let near = reason(ReasonCode::OverPerDay, Effect::Warn, 5_000_000, 4_100_000);
+        let view = finding_view(&near, &asset());
+        assert_eq!((view.code.as_str(), view.effect.as_str()), ("over_per_day", "pass"));
+        assert_eq!(view.message, "4.10 of 5.00 today after this");
+        assert_eq!(view.note.as_deref(), Some("That is above 80 % of the limit."));
+        let verdict = Verdict {
+            outcome: imprest_domain::Outcome::Allow,
+            grade: Grade::L3,
+            reasons: vec![near],
+        };
+        assert!(verdict_view(&verdict, &asset()).reasons.is_empty(), "it stands in no way");
     }
 
     #[test]

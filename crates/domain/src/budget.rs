@@ -1,9 +1,8 @@
-//! Budgets: the limits of one agent, and the calendar windows they run in.
+//! Budgets: the limits of one agent, or of several that share one.
 
-use crate::{AssetId, Units};
-use jiff::civil::Weekday;
+use crate::{AssetId, HoursOfDay, Units, Window};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Zoned};
 use serde::{Deserialize, Serialize};
 
 /// What happens above the per-payment limit.
@@ -30,7 +29,7 @@ pub enum NewPayeeRule {
     Deny,
 }
 
-/// The limits of one agent, in one asset.
+/// The limits of one agent, or of several that share one budget, in one asset.
 ///
 /// An absent limit does not limit; a limit of zero allows nothing. A limit holds for the sum of
 /// what settled, what is reserved and what was signed and may still be taken.
@@ -41,6 +40,9 @@ pub struct Budget {
     /// Above this for one payment, [`Budget::over_payment`] applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_units_per_payment: Option<Units>,
+    /// In any 60 minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_units_per_hour: Option<Units>,
     /// Per calendar day in [`Budget::zone`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_units_per_day: Option<Units>,
@@ -53,6 +55,22 @@ pub struct Budget {
     /// In all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_units_lifetime: Option<Units>,
+    /// To one payee (origin and address) per calendar day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_units_per_payee_day: Option<Units>,
+    /// What a steward (L4) may pay unasked per calendar day to payees never paid before,
+    /// together; above it the owner is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_units_per_new_payee_day: Option<Units>,
+    /// Open holds together, at any instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_units_exposure: Option<Units>,
+    /// How many payments in any 60 minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_count_per_hour: Option<u32>,
+    /// The local time of day in [`Budget::zone`] outside of which nothing may be spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<HoursOfDay>,
     /// Ask or refuse above the per-payment limit.
     #[serde(default)]
     pub over_payment: OverPayment,
@@ -78,52 +96,37 @@ pub enum BudgetError {
     /// The end lies before the beginning.
     #[error("the budget would have ended before it starts")]
     ExpiresInThePast,
-    /// No window bounds it, so there is no honest worst case.
-    #[error("set at least one limit over time: per day, week, month or lifetime")]
+    /// No calendar window bounds it, so there is no honest worst case.
+    #[error(
+        "set at least one limit over time: per day, week, month or lifetime; a limit per hour or on open holds alone bounds nothing over time"
+    )]
     Unbounded,
 }
 
-/// A span of time that a limit runs over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Window {
-    /// A calendar day in the budget's zone; 23 or 25 hours when the clocks change.
-    Day,
-    /// A calendar week, Monday first.
-    Week,
-    /// A calendar month.
-    Month,
-    /// From the agent's first day on.
-    Lifetime,
-}
-
-/// One particular window: this day, this week.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WindowSpan {
-    /// Which kind.
-    pub window: Window,
-    /// Names this span among those of its kind: the local date it starts on, `2026-11-22`.
-    pub label: String,
-    /// When the next one starts; a lifetime never ends.
-    pub resets_at: Option<Timestamp>,
-}
-
-impl Window {
-    /// All windows, shortest first.
-    pub const ALL: [Window; 4] = [Window::Day, Window::Week, Window::Month, Window::Lifetime];
-
-    /// The word stored and shown.
-    pub fn word(self) -> &'static str {
-        match self {
-            Window::Day => "day",
-            Window::Week => "week",
-            Window::Month => "month",
-            Window::Lifetime => "lifetime",
+impl Budget {
+    /// A budget with no limit at all, to be filled in: zone `UTC`, asking above and for the new,
+    /// no end. [`Budget::check`] refuses it as it is.
+    pub fn blank(asset: AssetId) -> Budget {
+        Budget {
+            asset,
+            limit_units_per_payment: None,
+            limit_units_per_hour: None,
+            limit_units_per_day: None,
+            limit_units_per_week: None,
+            limit_units_per_month: None,
+            limit_units_lifetime: None,
+            limit_units_per_payee_day: None,
+            limit_units_per_new_payee_day: None,
+            limit_units_exposure: None,
+            limit_count_per_hour: None,
+            hours: None,
+            over_payment: OverPayment::Ask,
+            new_payee: NewPayeeRule::Ask,
+            zone: "UTC".into(),
+            expires_at: None,
         }
     }
-}
 
-impl Budget {
     /// Checks what serde cannot.
     ///
     /// # Errors
@@ -133,7 +136,8 @@ impl Budget {
         if self.expires_at.is_some_and(|end| end <= now) {
             return Err(BudgetError::ExpiresInThePast);
         }
-        if Window::ALL.into_iter().all(|window| self.limit(window).is_none()) {
+        let bounding = [Window::Day, Window::Week, Window::Month, Window::Lifetime];
+        if bounding.into_iter().all(|window| self.limit(window).is_none()) {
             return Err(BudgetError::Unbounded);
         }
         Ok(())
@@ -142,55 +146,22 @@ impl Budget {
     /// The limit over a window, if one is set.
     pub fn limit(&self, window: Window) -> Option<Units> {
         match window {
+            Window::Hour => self.limit_units_per_hour,
             Window::Day => self.limit_units_per_day,
             Window::Week => self.limit_units_per_week,
             Window::Month => self.limit_units_per_month,
             Window::Lifetime => self.limit_units_lifetime,
+            Window::PayeeDay => self.limit_units_per_payee_day,
+            Window::NewPayeeDay => self.limit_units_per_new_payee_day,
         }
     }
 
-    /// The window of one kind that `now` falls into.
-    ///
-    /// # Errors
-    /// [`BudgetError::UnknownZone`] when the zone is not in the database.
-    pub fn span(&self, window: Window, now: Timestamp) -> Result<WindowSpan, BudgetError> {
-        let local = now.to_zoned(self.time_zone()?);
-        let (label, resets_at) = match window {
-            Window::Lifetime => ("all".to_owned(), None),
-            Window::Day => labelled(&local, local.date(), 1.day()),
-            Window::Week => {
-                let since_monday = local.weekday().since(Weekday::Monday);
-                let monday = local.date().saturating_sub(i64::from(since_monday).days());
-                labelled(&local, monday, 7.days())
-            }
-            Window::Month => labelled(&local, local.date().first_of_month(), 1.month()),
-        };
-        Ok(WindowSpan { window, label, resets_at })
+    pub(crate) fn time_zone(&self) -> Result<TimeZone, BudgetError> {
+        let unknown = || BudgetError::UnknownZone { zone: self.zone.chars().take(64).collect() };
+        let zone = TimeZone::get(&self.zone).map_err(|_| unknown())?;
+        // “Etc/Unknown” is in the database and stands for no place.
+        if zone.is_unknown() { Err(unknown()) } else { Ok(zone) }
     }
-
-    /// Every window that `now` falls into, shortest first.
-    ///
-    /// # Errors
-    /// [`BudgetError::UnknownZone`] when the zone is not in the database.
-    pub fn spans(&self, now: Timestamp) -> Result<Vec<WindowSpan>, BudgetError> {
-        Window::ALL.into_iter().map(|window| self.span(window, now)).collect()
-    }
-
-    fn time_zone(&self) -> Result<TimeZone, BudgetError> {
-        TimeZone::get(&self.zone)
-            .map_err(|_| BudgetError::UnknownZone { zone: self.zone.chars().take(64).collect() })
-    }
-}
-
-fn labelled(
-    local: &Zoned,
-    first_day: jiff::civil::Date,
-    length: jiff::Span,
-) -> (String, Option<Timestamp>) {
-    let next = first_day.saturating_add(length);
-    // A midnight that the clocks skip becomes the first moment that exists on that day.
-    let resets_at = next.to_zoned(local.time_zone().clone()).ok().map(|z| z.timestamp());
-    (first_day.to_string(), resets_at)
 }
 
 #[cfg(test)]
@@ -198,59 +169,117 @@ mod tests {
     use super::*;
     use alloy_primitives::Address;
 
-    fn budget(zone: &str) -> Budget {
-        Budget {
-            asset: AssetId { chain_id: 1, contract: Address::ZERO },
-            limit_units_per_payment: None,
-            limit_units_per_day: Units::new(5).ok(),
-            limit_units_per_week: None,
-            limit_units_per_month: None,
-            limit_units_lifetime: None,
-            over_payment: OverPayment::Ask,
-            new_payee: NewPayeeRule::Ask,
-            zone: zone.into(),
-            expires_at: None,
-        }
+    fn blank() -> Budget {
+        Budget::blank(AssetId { chain_id: 1, contract: Address::ZERO })
     }
 
-    fn at(text: &str) -> Timestamp {
-        text.parse().expect("a timestamp")
-    }
-
-    #[test]
-    fn a_day_is_the_zones_own() {
-        let day = |zone: &str, now: &str| budget(zone).span(Window::Day, at(now)).expect("known");
-        assert_eq!(day("UTC", "2026-11-22T23:59:59Z").label, "2026-11-22");
-        assert_eq!(day("Asia/Tokyo", "2026-11-22T23:59:59Z").label, "2026-11-23");
-        // Clocks go back on 25 October 2026 in Amsterdam: that day has 25 hours.
-        let long = day("Europe/Amsterdam", "2026-10-25T10:00:00Z");
-        assert_eq!(long.resets_at, Some(at("2026-10-25T23:00:00Z")));
-        let before = day("Europe/Amsterdam", "2026-10-24T10:00:00Z");
-        assert_eq!(before.resets_at, Some(at("2026-10-24T22:00:00Z")));
-    }
-
-    #[test]
-    fn weeks_start_on_monday_and_months_on_the_first() {
-        let b = budget("UTC");
-        let now = at("2026-11-22T12:00:00Z"); // a Sunday
-        assert_eq!(b.span(Window::Week, now).expect("known").label, "2026-11-16");
-        assert_eq!(b.span(Window::Month, now).expect("known").label, "2026-11-01");
-        assert_eq!(
-            b.span(Window::Month, now).expect("known").resets_at,
-            Some(at("2026-12-01T00:00:00Z"))
-        );
-        assert_eq!(b.span(Window::Lifetime, now).expect("known").resets_at, None);
+    fn now() -> Timestamp {
+        "2026-11-22T12:00:00Z".parse().expect("a timestamp")
     }
 
     #[test]
     fn contradictions_are_explained() {
-        let now = at("2026-11-22T12:00:00Z");
-        assert!(matches!(budget("Mars/Olympus").check(now), Err(BudgetError::UnknownZone { .. })));
-        let mut b = budget("UTC");
-        b.expires_at = Some(now);
-        assert_eq!(b.check(now), Err(BudgetError::ExpiresInThePast));
-        let mut b = budget("UTC");
-        b.limit_units_per_day = None;
-        assert_eq!(b.check(now), Err(BudgetError::Unbounded));
+        let mut b = blank();
+        b.limit_units_per_day = Units::new(5).ok();
+        assert_eq!(b.check(now()), Ok(()));
+        for zone in ["Mars/Olympus", "", "local", "+01:00", "Etc/Unknown", "Europe/Amsterdam "] {
+            b.zone = zone.into();
+            assert_eq!(b.check(now()), Err(BudgetError::UnknownZone { zone: zone.into() }));
+        }
+        b.zone = "x".repeat(1_000);
+        assert_eq!(b.check(now()), Err(BudgetError::UnknownZone { zone: "x".repeat(64) }));
+    }
+
+    #[test]
+    fn an_end_lies_ahead() {
+        let mut b = blank();
+        b.limit_units_per_day = Units::new(5).ok();
+        for (end, answer) in [
+            ("2026-11-22T11:59:59Z", Err(BudgetError::ExpiresInThePast)),
+            ("2026-11-22T12:00:00Z", Err(BudgetError::ExpiresInThePast)),
+            ("2026-11-22T12:00:00.000000001Z", Ok(())),
+        ] {
+            b.expires_at = end.parse().ok();
+            assert_eq!(b.check(now()), answer, "{end}");
+        }
+    }
+
+    #[test]
+    fn only_a_calendar_window_bounds_anything() {
+        type Set = fn(&mut Budget);
+        let bounding: [Set; 4] = [
+            |b| b.limit_units_per_day = Some(Units::ZERO),
+            |b| b.limit_units_per_week = Some(Units::ZERO),
+            |b| b.limit_units_per_month = Some(Units::ZERO),
+            |b| b.limit_units_lifetime = Some(Units::ZERO),
+        ];
+        let not_bounding: [Set; 7] = [
+            |_| (),
+            |b| b.limit_units_per_payment = Some(Units::ZERO),
+            |b| b.limit_units_per_hour = Some(Units::ZERO),
+            |b| b.limit_units_exposure = Some(Units::ZERO),
+            |b| b.limit_count_per_hour = Some(0),
+            |b| b.limit_units_per_payee_day = Some(Units::ZERO),
+            |b| b.limit_units_per_new_payee_day = Some(Units::ZERO),
+        ];
+        let check = |set: &Set| {
+            let mut b = blank();
+            set(&mut b);
+            b.check(now())
+        };
+        assert!(bounding.iter().all(|set| check(set) == Ok(())));
+        assert!(not_bounding.iter().all(|set| check(set) == Err(BudgetError::Unbounded)));
+        assert!(BudgetError::Unbounded.to_string().contains("a limit per hour"));
+    }
+
+    #[test]
+    fn each_window_has_its_own_limit() {
+        let units = |n| Units::new(n).ok();
+        let b = Budget {
+            limit_units_per_hour: units(1),
+            limit_units_per_day: units(2),
+            limit_units_per_week: units(3),
+            limit_units_per_month: units(4),
+            limit_units_lifetime: units(5),
+            limit_units_per_payee_day: units(6),
+            limit_units_per_new_payee_day: units(7),
+            ..blank()
+        };
+        let limits: Vec<_> = Window::ALL.into_iter().map(|window| b.limit(window)).collect();
+        assert_eq!(limits, (1..=7).map(units).collect::<Vec<_>>());
+    }
+
+    /// Older books hold budgets without the newer limits; and what is not set is not written.
+    #[test]
+    fn reads_what_older_books_hold() {
+        let old = r#"{"asset":{"chain_id":1,"contract":"0x0000000000000000000000000000000000000000"},
+            "limit_units_per_day":"5","over_payment":"ask","new_payee":"ask","zone":"UTC"}"#;
+        let read: Budget = serde_json::from_str(old).expect("still read");
+        let mut b = blank();
+        b.limit_units_per_day = Units::new(5).ok();
+        assert_eq!(read, b);
+        let written = serde_json::to_value(&b).expect("written");
+        let keys: Vec<_> = written.as_object().expect("an object").keys().cloned().collect();
+        assert_eq!(keys, ["asset", "limit_units_per_day", "new_payee", "over_payment", "zone"]);
+        b.hours = "09:00-18:00".parse().ok();
+        b.limit_count_per_hour = Some(3);
+        b.limit_units_exposure = Units::new(7).ok();
+        let text = serde_json::to_string(&b).expect("written");
+        assert!(text.contains(r#""hours":"09:00-18:00""#), "{text}");
+        assert_eq!(serde_json::from_str::<Budget>(&text).expect("read back"), b);
+    }
+
+    #[test]
+    fn hours_in_bad_form_are_no_budget() {
+        let with = |hours: &str| {
+            let text = format!(
+                r#"{{"asset":{{"chain_id":1,"contract":"{}"}},"zone":"UTC","hours":"{hours}"}}"#,
+                Address::ZERO
+            );
+            serde_json::from_str::<Budget>(&text).map_err(|e| e.to_string())
+        };
+        assert!(with("22:00-06:00").is_ok());
+        assert!(with("9-18").is_err_and(|e| e.contains("such as 09:00-18:00")));
+        assert!(with("09:00-09:00").is_err_and(|e| e.contains("leave them out")));
     }
 }

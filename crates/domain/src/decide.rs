@@ -1,10 +1,11 @@
 //! The one place that says yes, ask or no.
 
 use crate::{
-    AgentId, AgentName, Budget, Danger, Grade, NewPayeeRule, OverPayment, Payee, PayeeStanding,
-    Units, Window,
+    AgentId, AgentName, Budget, Danger, Effect, Grade, NewPayeeRule, Outcome, OverPayment, Payee,
+    PayeeStanding, Reason, ReasonCode, Remedy, Units, Usage, Verdict, Window, price_signal,
 };
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 /// What an agent wants to do, already bound to one quote.
@@ -39,39 +40,16 @@ pub struct AgentStanding {
     pub float_free: Units,
 }
 
-/// What a budget's windows hold already: settled plus reserved, per window.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// This calendar day.
-    pub day: Units,
-    /// This calendar week.
-    pub week: Units,
-    /// This calendar month.
-    pub month: Units,
-    /// Since the beginning.
-    pub lifetime: Units,
-}
-
-impl Usage {
-    /// The figure of one window.
-    pub fn of(&self, window: Window) -> Units {
-        match window {
-            Window::Day => self.day,
-            Window::Week => self.week,
-            Window::Month => self.month,
-            Window::Lifetime => self.lifetime,
-        }
-    }
-
-    /// The figure of one window, to be set.
-    pub fn of_mut(&mut self, window: Window) -> &mut Units {
-        match window {
-            Window::Day => &mut self.day,
-            Window::Week => &mut self.week,
-            Window::Month => &mut self.month,
-            Window::Lifetime => &mut self.lifetime,
-        }
-    }
+/// A budget that several agents share, beside each one's own.
+#[derive(Debug, Clone, Copy)]
+pub struct Shared<'a> {
+    /// What its owner calls it.
+    pub name: &'a str,
+    /// Its limits: every one of them holds as the agent's own do, its rule for new payees and its
+    /// hours too. One that should leave new payees to the agents' own budgets says allow.
+    pub budget: &'a Budget,
+    /// What its limits hold already, of all its agents together.
+    pub usage: &'a Usage,
 }
 
 /// Everything a verdict depends on.
@@ -85,10 +63,16 @@ pub struct Case<'a> {
     pub budget: &'a Budget,
     /// What the limits hold already.
     pub usage: &'a Usage,
+    /// The budget it shares with others, if it does.
+    pub shared: Option<Shared<'a>>,
     /// What is known of the payee.
     pub payee: PayeeStanding,
     /// How suspicious the world looks.
     pub danger: Danger,
+    /// Which signal makes it look so: one sentence without its full stop.
+    pub danger_why: Option<&'a str>,
+    /// The median of what the same thing cost the last times.
+    pub usual_price: Option<Units>,
     /// Whether the owner has frozen the desk.
     pub frozen: bool,
     /// Whether the owner has approved exactly this payment. Answers questions, lifts no limit.
@@ -97,203 +81,44 @@ pub struct Case<'a> {
     pub now: Timestamp,
 }
 
-/// Which way a verdict went. Ordered: a stricter outcome is greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// Pay.
-    Allow,
-    /// Ask the owner first.
-    Ask,
-    /// Do not pay.
-    Deny,
-}
-
-/// What one rule says. Ordered: a stricter effect is greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    /// The rule is content.
-    Pass,
-    /// The owner must be asked.
-    Ask,
-    /// The owner was asked for this rule and said yes.
-    Approved,
-    /// No.
-    Deny,
-}
-
-/// Who can change the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Remedy {
-    /// The agent, by asking for something else.
-    Agent,
-    /// The owner, at the desk.
-    Owner,
-    /// Waiting.
-    Time,
-}
-
-/// The rules, by name. A closed set: agents and the window branch on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReasonCode {
-    /// The owner has frozen the desk.
-    Frozen,
-    /// The agent's credential was taken away.
-    AgentRevoked,
-    /// The grade in force lets it pay nothing (L0, L1).
-    GradeTooLow,
-    /// The grade in force makes every payment a question (L2).
-    GradeAsks,
-    /// The budget is in another asset than the payee wants.
-    OtherAsset,
-    /// The budget has ended.
-    BudgetEnded,
-    /// More than the agent itself said it would pay.
-    OverAgentMax,
-    /// More than the per-payment limit.
-    OverPerPayment,
-    /// More than is left today.
-    OverPerDay,
-    /// More than is left this week.
-    OverPerWeek,
-    /// More than is left this month.
-    OverPerMonth,
-    /// More than is left in all.
-    OverLifetime,
-    /// This origin has never been paid.
-    NewPayee,
-    /// This origin now names another address.
-    PayeeChanged,
-    /// The offer names another resource than the one that was fetched.
-    OtherResource,
-    /// The agent's float does not cover it.
-    FloatTooSmall,
-    /// Nothing to pay: zero is not a payment.
-    ZeroAmount,
-    /// The owner said no.
-    OwnerRefused,
-    /// The owner did not answer in time.
-    NoAnswer,
-    /// The offer changed between the question and the answer.
-    QuoteChanged,
-    /// The agent has as many questions waiting as the owner can be asked.
-    TooManyQuestions,
-}
-
-impl ReasonCode {
-    /// The word stored and sent.
-    pub fn word(self) -> &'static str {
-        match self {
-            ReasonCode::Frozen => "frozen",
-            ReasonCode::AgentRevoked => "agent_revoked",
-            ReasonCode::GradeTooLow => "grade_too_low",
-            ReasonCode::GradeAsks => "grade_asks",
-            ReasonCode::OtherAsset => "other_asset",
-            ReasonCode::BudgetEnded => "budget_ended",
-            ReasonCode::OverAgentMax => "over_agent_max",
-            ReasonCode::OverPerPayment => "over_per_payment",
-            ReasonCode::OverPerDay => "over_per_day",
-            ReasonCode::OverPerWeek => "over_per_week",
-            ReasonCode::OverPerMonth => "over_per_month",
-            ReasonCode::OverLifetime => "over_lifetime",
-            ReasonCode::NewPayee => "new_payee",
-            ReasonCode::PayeeChanged => "payee_changed",
-            ReasonCode::OtherResource => "other_resource",
-            ReasonCode::FloatTooSmall => "float_too_small",
-            ReasonCode::ZeroAmount => "zero_amount",
-            ReasonCode::OwnerRefused => "owner_refused",
-            ReasonCode::NoAnswer => "no_answer",
-            ReasonCode::QuoteChanged => "quote_changed",
-            ReasonCode::TooManyQuestions => "too_many_questions",
-        }
-    }
-
-    fn of_window(window: Window) -> ReasonCode {
-        match window {
-            Window::Day => ReasonCode::OverPerDay,
-            Window::Week => ReasonCode::OverPerWeek,
-            Window::Month => ReasonCode::OverPerMonth,
-            Window::Lifetime => ReasonCode::OverLifetime,
-        }
-    }
-}
-
-/// What one rule found, with the figures it compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reason {
-    /// Which rule.
-    pub code: ReasonCode,
-    /// What it says.
-    pub effect: Effect,
-    /// The figure it compares with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<Units>,
-    /// The figure it found, this payment included.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed: Option<Units>,
-    /// Who can change the answer.
-    pub remedy: Remedy,
-    /// When time alone changes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resets_at: Option<Timestamp>,
-    /// What the rule saw besides figures: a grade, two addresses.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-}
-
-/// Yes, ask or no, with every rule that had something to compare.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// Which way it went.
-    pub outcome: Outcome,
-    /// The grade that was in force.
-    pub grade: Grade,
-    /// Each rule's finding, strictest first.
-    pub reasons: Vec<Reason>,
-}
-
-impl Verdict {
-    /// The findings that stand in the way: those that ask, or those that deny.
-    pub fn objections(&self) -> impl Iterator<Item = &Reason> {
-        self.reasons.iter().filter(|reason| matches!(reason.effect, Effect::Ask | Effect::Deny))
-    }
-}
-
 /// Decides one case: pure and total.
 ///
 /// Deny beats ask beats allow, and every finding is returned, not the first. An owner's approval
-/// turns questions into yes; it never turns a refusal.
+/// turns questions into yes; it never turns a refusal. The agent's own budget and the one it
+/// shares are held to alike: all limits of both must pass.
 pub fn decide(case: &Case<'_>) -> Verdict {
     let grade = case.agent.granted.in_force(case.danger);
-    let mut findings = Findings { reasons: Vec::new(), approved: case.approved };
+    let mut findings = Findings { reasons: Vec::new(), approved: case.approved, scope: None };
     standing(case, grade, &mut findings);
     amounts(case, &mut findings);
-    windows(case, &mut findings);
+    limits(case, case.budget, case.usage, &mut findings);
+    if let Some(shared) = case.shared {
+        findings.in_scope(shared.name, |f| limits(case, shared.budget, shared.usage, f));
+    }
     payee(case, grade, &mut findings);
     findings.into_verdict(grade)
 }
 
-struct Findings {
+struct Findings<'a> {
     reasons: Vec<Reason>,
     approved: bool,
+    /// The shared budget whose rules are being looked at.
+    scope: Option<&'a str>,
 }
 
-impl Findings {
+impl<'a> Findings<'a> {
+    /// Runs rules of the shared budget, so that what they find carries its name.
+    fn in_scope(&mut self, name: &'a str, rules: impl FnOnce(&mut Findings<'a>)) {
+        self.scope = Some(name);
+        rules(self);
+        self.scope = None;
+    }
+
     fn add(&mut self, code: ReasonCode, effect: Effect, remedy: Remedy) -> &mut Reason {
         let effect = if effect == Effect::Ask && self.approved { Effect::Approved } else { effect };
         let at = self.reasons.len();
-        self.reasons.push(Reason {
-            code,
-            effect,
-            limit: None,
-            observed: None,
-            remedy,
-            resets_at: None,
-            detail: None,
-        });
+        let scope = self.scope.map(str::to_owned);
+        self.reasons.push(Reason { scope, ..Reason::new(code, effect, remedy) });
         &mut self.reasons[at]
     }
 
@@ -328,7 +153,7 @@ impl Findings {
 }
 
 /// The desk and the agent: may anything be paid at all?
-fn standing(case: &Case<'_>, grade: Grade, findings: &mut Findings) {
+fn standing(case: &Case<'_>, grade: Grade, findings: &mut Findings<'_>) {
     if case.frozen {
         findings.add(ReasonCode::Frozen, Effect::Deny, Remedy::Owner);
     }
@@ -336,11 +161,15 @@ fn standing(case: &Case<'_>, grade: Grade, findings: &mut Findings) {
         findings.add(ReasonCode::AgentRevoked, Effect::Deny, Remedy::Owner);
     }
     let explain = |reason: &mut Reason| {
-        reason.detail = Some(if grade == case.agent.granted {
-            format!("{grade} {}", grade.word())
-        } else {
-            format!("{grade} {} (granted {})", grade.word(), case.agent.granted)
-        });
+        let granted = case.agent.granted;
+        let mut detail = format!("{grade} {}", grade.word());
+        if grade != granted {
+            detail.push_str(&format!(" (granted {granted})"));
+            if let Some(why) = case.danger_why {
+                detail.push_str(&format!(": {why}"));
+            }
+        }
+        reason.detail = Some(detail);
     };
     match grade {
         Grade::L0 | Grade::L1 => {
@@ -349,17 +178,10 @@ fn standing(case: &Case<'_>, grade: Grade, findings: &mut Findings) {
         Grade::L2 => explain(findings.add(ReasonCode::GradeAsks, Effect::Ask, Remedy::Owner)),
         Grade::L3 | Grade::L4 => {}
     }
-    if case.budget.expires_at.is_some_and(|end| case.now >= end) {
-        findings.add(ReasonCode::BudgetEnded, Effect::Deny, Remedy::Owner);
-    }
-    if case.intent.payee.asset != case.budget.asset {
-        let reason = findings.add(ReasonCode::OtherAsset, Effect::Deny, Remedy::Owner);
-        reason.detail = Some(case.intent.payee.asset.to_string());
-    }
 }
 
-/// This one payment's size.
-fn amounts(case: &Case<'_>, findings: &mut Findings) {
+/// This one payment's size, whatever the budgets say.
+fn amounts(case: &Case<'_>, findings: &mut Findings<'_>) {
     let value = case.intent.value;
     if value.is_zero() {
         findings.add(ReasonCode::ZeroAmount, Effect::Deny, Remedy::Agent);
@@ -367,52 +189,146 @@ fn amounts(case: &Case<'_>, findings: &mut Findings) {
     if let Some(max) = case.intent.agent_max {
         findings.compare(ReasonCode::OverAgentMax, Effect::Deny, Remedy::Agent, max, Some(value));
     }
-    if let Some(limit) = case.budget.limit_units_per_payment {
-        let over = match case.budget.over_payment {
-            // Zero means nothing: there is no "over" to be asked about.
-            OverPayment::Ask if !limit.is_zero() => Effect::Ask,
-            OverPayment::Ask | OverPayment::Deny => Effect::Deny,
-        };
-        findings.compare(ReasonCode::OverPerPayment, over, Remedy::Owner, limit, Some(value));
+    let float = case.agent.float_free;
+    findings.compare(ReasonCode::FloatTooSmall, Effect::Deny, Remedy::Owner, float, Some(value));
+    if price_signal(value, case.usual_price).is_some() {
+        let reason = findings.add(ReasonCode::PriceJumped, Effect::Warn, Remedy::Agent);
+        (reason.limit, reason.observed) = (case.usual_price, Some(value));
     }
-    findings.compare(
-        ReasonCode::FloatTooSmall,
-        Effect::Deny,
-        Remedy::Owner,
-        case.agent.float_free,
-        Some(value),
-    );
 }
 
-/// The sums over time. What is reserved counts like what is spent.
-fn windows(case: &Case<'_>, findings: &mut Findings) {
+/// One budget's limits, the agent's own or the shared one's.
+fn limits(case: &Case<'_>, budget: &Budget, usage: &Usage, findings: &mut Findings<'_>) {
+    if let Some(end) = budget.expires_at.filter(|end| case.now >= *end) {
+        let reason = findings.add(ReasonCode::BudgetEnded, Effect::Deny, Remedy::Owner);
+        reason.detail = Some(end.to_string());
+    }
+    if case.intent.payee.asset != budget.asset {
+        let reason = findings.add(ReasonCode::OtherAsset, Effect::Deny, Remedy::Owner);
+        reason.detail = Some(case.intent.payee.asset.to_string());
+    }
+    hours(case, budget, findings);
+    per_payment(case, budget, findings);
     for window in Window::ALL {
-        let Some(limit) = case.budget.limit(window) else { continue };
-        let after = case.usage.of(window).checked_add(case.intent.value);
-        let remedy = if window == Window::Lifetime { Remedy::Owner } else { Remedy::Time };
-        let reason =
-            findings.compare(ReasonCode::of_window(window), Effect::Deny, remedy, limit, after);
+        // The cap on new payees is no limit on all payments: see `payee`.
+        if window != Window::NewPayeeDay {
+            over_window(case, budget, usage, window, Effect::Deny, findings);
+        }
+    }
+    count(case, budget, usage, findings);
+    exposure(case, budget, usage, findings);
+}
+
+/// The local time of day.
+fn hours(case: &Case<'_>, budget: &Budget, findings: &mut Findings<'_>) {
+    let Some(hours) = budget.hours else { return };
+    let zone = budget.time_zone().ok();
+    let open = |zone: &TimeZone| hours.open_at(zone.to_datetime(case.now).time());
+    let (effect, remedy, resets_at) = match &zone {
+        Some(zone) if open(zone) => (Effect::Pass, Remedy::Time, None),
+        Some(zone) => (Effect::Deny, Remedy::Time, hours.next_opening(case.now, zone)),
+        // Nobody knows what time it is there, and silence means no.
+        None => (Effect::Deny, Remedy::Owner, None),
+    };
+    let reason = findings.add(ReasonCode::OutsideHours, effect, remedy);
+    reason.resets_at = resets_at;
+    reason.detail = Some(format!("{hours} {}", budget.zone));
+}
+
+/// The limit for one payment: half of it from the first sign of danger on.
+fn per_payment(case: &Case<'_>, budget: &Budget, findings: &mut Findings<'_>) {
+    let Some(limit) = budget.limit_units_per_payment else { return };
+    let over = match budget.over_payment {
+        // Zero means nothing: there is no "over" to be asked about.
+        OverPayment::Ask if !limit.is_zero() => Effect::Ask,
+        OverPayment::Ask | OverPayment::Deny => Effect::Deny,
+    };
+    // More danger must never be kinder, so the half stays in force above wary too.
+    let halved = case.danger > Danger::Calm;
+    let in_force = if halved { limit.half() } else { limit };
+    let value = Some(case.intent.value);
+    let reason = findings.compare(ReasonCode::OverPerPayment, over, Remedy::Owner, in_force, value);
+    if halved {
+        reason.detail = Some(format!("halved while danger is {}", case.danger.word()));
+    }
+}
+
+/// One sum over time. What is reserved counts like what is spent.
+fn over_window(
+    case: &Case<'_>,
+    budget: &Budget,
+    usage: &Usage,
+    window: Window,
+    over: Effect,
+    findings: &mut Findings<'_>,
+) {
+    let Some(limit) = budget.limit(window) else { return };
+    let value = case.intent.value;
+    let after = usage.of(window, case.now).and_then(|used| used.checked_add(value));
+    // What is larger than the whole limit does not fit in any later window either.
+    let time_helps = value <= limit && window != Window::Lifetime;
+    // A question is the owner's to answer, whatever time would do.
+    let remedy = if time_helps && over == Effect::Deny { Remedy::Time } else { Remedy::Owner };
+    let reason = findings.compare(ReasonCode::of_window(window), over, remedy, limit, after);
+    if reason.effect == Effect::Pass && nearly(limit, after) {
+        reason.effect = Effect::Warn;
+    }
+    if !time_helps {
+        return;
+    }
+    reason.resets_at = match window {
+        Window::Hour if reason.effect > Effect::Warn => usage
+            .hour
+            .frees_at(case.now, |used, _| used.checked_add(value).is_some_and(|sum| sum <= limit)),
+        // An hour rolls: while it fits there is nothing to wait for.
+        Window::Hour => None,
         // An unknown zone never reaches this point: the ledger refuses such a budget.
-        reason.resets_at = case.budget.span(window, case.now).ok().and_then(|s| s.resets_at);
+        _ => budget.span(window, case.now).ok().and_then(|span| span.resets_at),
+    };
+}
+
+/// Whether a sum is above 80 % of its limit.
+fn nearly(limit: Units, sum: Option<Units>) -> bool {
+    // Units are 63 bits wide, so five times one is far inside u128.
+    sum.is_some_and(|sum| sum.get() * 5 > limit.get() * 4)
+}
+
+/// How many payments in 60 minutes.
+fn count(case: &Case<'_>, budget: &Budget, usage: &Usage, findings: &mut Findings<'_>) {
+    let Some(limit) = budget.limit_count_per_hour else { return };
+    let after = usage.hour.count(case.now).checked_add(1);
+    let within = after.is_some_and(|after| after <= limit);
+    let effect = if within { Effect::Pass } else { Effect::Deny };
+    // None at all is the owner's word, not a matter of time.
+    let remedy = if limit == 0 { Remedy::Owner } else { Remedy::Time };
+    let reason = findings.add(ReasonCode::OverCountPerHour, effect, remedy);
+    (reason.limit_count, reason.observed_count) = (Some(limit), Some(after.unwrap_or(u32::MAX)));
+    if !within {
+        reason.resets_at = usage.hour.frees_at(case.now, |_, count| count < limit);
+    }
+}
+
+/// What is at risk at once: open holds together.
+fn exposure(case: &Case<'_>, budget: &Budget, usage: &Usage, findings: &mut Findings<'_>) {
+    let Some(limit) = budget.limit_units_exposure else { return };
+    let value = case.intent.value;
+    let after = usage.exposure.checked_add(value);
+    let time_helps = value <= limit;
+    let remedy = if time_helps { Remedy::Time } else { Remedy::Owner };
+    let reason = findings.compare(ReasonCode::OverExposure, Effect::Deny, remedy, limit, after);
+    if reason.effect == Effect::Deny && time_helps {
+        reason.resets_at = usage.exposure_frees_at.filter(|frees_at| *frees_at > case.now);
     }
 }
 
 /// Who would be paid, and whether for what was asked.
-fn payee(case: &Case<'_>, grade: Grade, findings: &mut Findings) {
+fn payee<'a>(case: &Case<'a>, grade: Grade, findings: &mut Findings<'a>) {
     if case.intent.for_other_resource {
         findings.add(ReasonCode::OtherResource, Effect::Ask, Remedy::Owner);
     }
     match case.payee {
         PayeeStanding::Known => {}
-        PayeeStanding::New => {
-            let effect = match case.budget.new_payee {
-                NewPayeeRule::Deny => Effect::Deny,
-                NewPayeeRule::Allow if grade == Grade::L4 => Effect::Pass,
-                NewPayeeRule::Allow | NewPayeeRule::Ask => Effect::Ask,
-            };
-            let reason = findings.add(ReasonCode::NewPayee, effect, Remedy::Owner);
-            reason.detail = Some(case.intent.payee.pay_to.to_string());
-        }
+        PayeeStanding::New => new_payee(case, grade, findings),
         PayeeStanding::Changed { was } => {
             let reason = findings.add(ReasonCode::PayeeChanged, Effect::Ask, Remedy::Owner);
             reason.detail = Some(format!("{was} → {}", case.intent.payee.pay_to));
@@ -420,282 +336,39 @@ fn payee(case: &Case<'_>, grade: Grade, findings: &mut Findings) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::AssetId;
-    use alloy_primitives::Address;
-    use proptest::prelude::*;
-
-    fn asset() -> AssetId {
-        AssetId { chain_id: 84532, contract: Address::repeat_byte(1) }
+/// A payee never paid before: the stricter rule of both budgets, and both caps.
+fn new_payee<'a>(case: &Case<'a>, grade: Grade, findings: &mut Findings<'a>) {
+    let effect = |budget: &Budget| match budget.new_payee {
+        NewPayeeRule::Deny => Effect::Deny,
+        NewPayeeRule::Allow if grade == Grade::L4 => Effect::Pass,
+        NewPayeeRule::Allow | NewPayeeRule::Ask => Effect::Ask,
+    };
+    let add = |findings: &mut Findings<'a>, effect: Effect| {
+        let reason = findings.add(ReasonCode::NewPayee, effect, Remedy::Owner);
+        reason.detail = Some(case.intent.payee.pay_to.to_string());
+    };
+    let own = effect(case.budget);
+    add(findings, own);
+    let mut strictest = own;
+    // One question is one line: the shared rule is said only where it is the stricter one.
+    if let Some(shared) = case.shared.filter(|shared| effect(shared.budget) > own) {
+        strictest = effect(shared.budget);
+        findings.in_scope(shared.name, |findings| add(findings, strictest));
     }
-
-    fn units(n: u128) -> Units {
-        Units::new(n).expect("fits")
+    if strictest != Effect::Pass {
+        return;
     }
-
-    #[derive(Debug)]
-    struct World {
-        intent: Intent,
-        agent: AgentStanding,
-        budget: Budget,
-        usage: Usage,
-        payee: PayeeStanding,
-        danger: Danger,
-        frozen: bool,
-        approved: bool,
-    }
-
-    impl World {
-        /// An allowance that may pay 25 each and 100 a day, wanting to pay 10.
-        fn calm() -> World {
-            let id: AgentId = "agt_1".parse().expect("an id");
-            World {
-                intent: Intent {
-                    agent: id.clone(),
-                    payee: Payee {
-                        origin: "https://shop.example".into(),
-                        pay_to: Address::repeat_byte(2),
-                        asset: asset(),
-                    },
-                    value: units(10),
-                    agent_max: None,
-                    for_other_resource: false,
-                },
-                agent: AgentStanding {
-                    id,
-                    name: "Scout".parse().expect("a name"),
-                    granted: Grade::L3,
-                    revoked: false,
-                    float_free: units(1_000),
-                },
-                budget: Budget {
-                    asset: asset(),
-                    limit_units_per_payment: Some(units(25)),
-                    limit_units_per_day: Some(units(100)),
-                    limit_units_per_week: None,
-                    limit_units_per_month: None,
-                    limit_units_lifetime: None,
-                    over_payment: OverPayment::Ask,
-                    new_payee: NewPayeeRule::Ask,
-                    zone: "UTC".into(),
-                    expires_at: None,
-                },
-                usage: Usage::default(),
-                payee: PayeeStanding::Known,
-                danger: Danger::Calm,
-                frozen: false,
-                approved: false,
-            }
-        }
-
-        fn verdict(&self) -> Verdict {
-            decide(&Case {
-                intent: &self.intent,
-                agent: &self.agent,
-                budget: &self.budget,
-                usage: &self.usage,
-                payee: self.payee,
-                danger: self.danger,
-                frozen: self.frozen,
-                approved: self.approved,
-                now: "2026-11-22T12:00:00Z".parse().expect("a time"),
-            })
-        }
-    }
-
-    fn objections(verdict: &Verdict) -> Vec<ReasonCode> {
-        verdict.objections().map(|r| r.code).collect()
-    }
-
-    #[test]
-    fn pays_a_known_payee_inside_the_limits() {
-        let verdict = World::calm().verdict();
-        assert_eq!(verdict.outcome, Outcome::Allow);
-        // It still shows what it compared.
-        let day = verdict.reasons.iter().find(|r| r.code == ReasonCode::OverPerDay);
-        assert_eq!(day.and_then(|r| r.observed), Some(units(10)));
-    }
-
-    #[test]
-    fn asks_above_the_per_payment_limit_and_obeys_the_answer() {
-        let mut w = World::calm();
-        w.intent.value = units(26);
-        assert_eq!(w.verdict().outcome, Outcome::Ask);
-        assert_eq!(objections(&w.verdict()), [ReasonCode::OverPerPayment]);
-        w.approved = true;
-        assert_eq!(w.verdict().outcome, Outcome::Allow);
-    }
-
-    #[test]
-    fn approval_lifts_no_day_limit() {
-        let mut w = World::calm();
-        w.usage.day = units(95);
-        w.approved = true;
-        let verdict = w.verdict();
-        assert_eq!(verdict.outcome, Outcome::Deny);
-        assert_eq!(objections(&verdict), [ReasonCode::OverPerDay]);
-        let reason = verdict.objections().next().expect("one");
-        assert_eq!(
-            (reason.limit, reason.observed, reason.remedy),
-            (Some(units(100)), Some(units(105)), Remedy::Time)
-        );
-        assert_eq!(reason.resets_at, "2026-11-23T00:00:00Z".parse().ok());
-    }
-
-    #[test]
-    fn says_every_objection_not_the_first() {
-        let mut w = World::calm();
-        w.frozen = true;
-        w.intent.value = units(500);
-        w.payee = PayeeStanding::New;
-        assert_eq!(
-            objections(&w.verdict()),
-            [
-                ReasonCode::Frozen,
-                ReasonCode::OverPerDay,
-                ReasonCode::OverPerPayment,
-                ReasonCode::NewPayee
-            ]
-        );
-    }
-
-    #[test]
-    fn zero_allows_nothing() {
-        let mut w = World::calm();
-        w.budget.limit_units_per_payment = Some(Units::ZERO);
-        assert_eq!(w.verdict().outcome, Outcome::Deny);
-        let mut w = World::calm();
-        w.budget.limit_units_per_day = Some(Units::ZERO);
-        assert_eq!(w.verdict().outcome, Outcome::Deny);
-    }
-
-    #[test]
-    fn each_grade_does_what_the_ladder_says() {
-        let outcome = |grade, payee, rule| {
-            let mut w = World::calm();
-            w.agent.granted = grade;
-            w.payee = payee;
-            w.budget.new_payee = rule;
-            w.verdict().outcome
-        };
-        use NewPayeeRule as Rule;
-        use PayeeStanding::{Known, New};
-        assert_eq!(outcome(Grade::L0, Known, Rule::Ask), Outcome::Deny);
-        assert_eq!(outcome(Grade::L1, Known, Rule::Ask), Outcome::Deny);
-        assert_eq!(outcome(Grade::L2, Known, Rule::Ask), Outcome::Ask);
-        assert_eq!(outcome(Grade::L3, Known, Rule::Ask), Outcome::Allow);
-        assert_eq!(outcome(Grade::L3, New, Rule::Allow), Outcome::Ask);
-        assert_eq!(outcome(Grade::L4, New, Rule::Ask), Outcome::Ask);
-        assert_eq!(outcome(Grade::L4, New, Rule::Allow), Outcome::Allow);
-        assert_eq!(outcome(Grade::L4, New, Rule::Deny), Outcome::Deny);
-    }
-
-    #[test]
-    fn an_offer_for_something_else_asks() {
-        let mut w = World::calm();
-        w.intent.for_other_resource = true;
-        assert_eq!(objections(&w.verdict()), [ReasonCode::OtherResource]);
-    }
-
-    #[test]
-    fn a_changed_address_asks_even_a_steward() {
-        let mut w = World::calm();
-        w.agent.granted = Grade::L4;
-        w.budget.new_payee = NewPayeeRule::Allow;
-        w.payee = PayeeStanding::Changed { was: Address::repeat_byte(9) };
-        assert_eq!(w.verdict().outcome, Outcome::Ask);
-    }
-
-    fn any_world() -> impl Strategy<Value = World> {
-        let limit = || prop::option::of((0u128..200).prop_map(units));
-        (
-            (0u128..200, prop::option::of((0u128..200).prop_map(units)), 0usize..5, 0u128..300),
-            (limit(), limit(), limit(), limit(), limit()),
-            (0u128..200, 0u128..200, 0u128..200, 0u128..200),
-            (0usize..3, 0usize..3, 0usize..4, any::<bool>(), any::<bool>(), any::<bool>()),
-            any::<bool>(),
-        )
-            .prop_map(|(intent, limits, used, flags, over_denies)| {
-                let mut w = World::calm();
-                (w.intent.value, w.intent.agent_max) = (units(intent.0), intent.1);
-                w.agent.granted = Grade::ALL[intent.2];
-                w.agent.float_free = units(intent.3);
-                w.budget.limit_units_per_payment = limits.0;
-                w.budget.limit_units_per_day = limits.1;
-                w.budget.limit_units_per_week = limits.2;
-                w.budget.limit_units_per_month = limits.3;
-                w.budget.limit_units_lifetime = limits.4;
-                w.usage = Usage {
-                    day: units(used.0),
-                    week: units(used.1),
-                    month: units(used.2),
-                    lifetime: units(used.3),
-                };
-                w.budget.new_payee =
-                    [NewPayeeRule::Ask, NewPayeeRule::Allow, NewPayeeRule::Deny][flags.0];
-                w.payee = [
-                    PayeeStanding::New,
-                    PayeeStanding::Known,
-                    PayeeStanding::Changed { was: Address::ZERO },
-                ][flags.1];
-                w.danger = [Danger::Calm, Danger::Wary, Danger::Guarded, Danger::Halted][flags.2];
-                (w.frozen, w.approved, w.agent.revoked) = (flags.3, flags.4, flags.5);
-                if over_denies {
-                    w.budget.over_payment = OverPayment::Deny;
-                }
-                w
-            })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-        /// No window is ever passed by an allowed payment, approved or not.
-        #[test]
-        fn allowed_means_within_every_limit(w in any_world()) {
-            let verdict = w.verdict();
-            if verdict.outcome == Outcome::Allow {
-                for window in Window::ALL {
-                    let after = w.usage.of(window).checked_add(w.intent.value).expect("small");
-                    prop_assert!(w.budget.limit(window).is_none_or(|limit| after <= limit));
-                }
-                prop_assert!(w.intent.value <= w.agent.float_free);
-                prop_assert!(!w.frozen && !w.agent.revoked && w.danger != Danger::Halted);
-            }
-        }
-
-        /// More danger, a freeze or a withdrawn approval never make an answer kinder.
-        #[test]
-        fn suspicion_never_helps(mut w in any_world()) {
-            let before = w.verdict().outcome;
-            w.danger = Danger::Halted;
-            prop_assert!(w.verdict().outcome >= before);
-            w.frozen = true;
-            prop_assert_eq!(w.verdict().outcome, Outcome::Deny);
-        }
-
-        /// Lowering any limit never makes an answer kinder.
-        #[test]
-        fn a_lower_limit_never_helps(mut w in any_world(), to in 0u128..200) {
-            let before = w.verdict().outcome;
-            let lowered = |limit: Option<Units>| Some(limit.map_or(units(to), |l| l.min(units(to))));
-            w.budget.limit_units_per_day = lowered(w.budget.limit_units_per_day);
-            w.budget.limit_units_per_payment = lowered(w.budget.limit_units_per_payment);
-            prop_assert!(w.verdict().outcome >= before);
-        }
-
-        /// The verdict says why: an outcome other than allow has an objection of that kind.
-        #[test]
-        fn every_no_has_a_reason(w in any_world()) {
-            let verdict = w.verdict();
-            let strictest = verdict.objections().map(|r| r.effect).max();
-            prop_assert_eq!(strictest, match verdict.outcome {
-                Outcome::Allow => None,
-                Outcome::Ask => Some(Effect::Ask),
-                Outcome::Deny => Some(Effect::Deny),
-            });
-        }
+    // The caps are about what is paid unasked; what asks anyway needs none.
+    let cap = |findings: &mut Findings<'a>, budget: &Budget, usage: &Usage| {
+        over_window(case, budget, usage, Window::NewPayeeDay, Effect::Ask, findings);
+    };
+    cap(findings, case.budget, case.usage);
+    if let Some(shared) = case.shared {
+        findings.in_scope(shared.name, |findings| cap(findings, shared.budget, shared.usage));
     }
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -85,6 +85,27 @@ pub enum Danger {
     Halted,
 }
 
+impl Danger {
+    /// All levels, calmest first.
+    pub const ALL: [Danger; 4] = [Danger::Calm, Danger::Wary, Danger::Guarded, Danger::Halted];
+
+    /// The word stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Danger::Calm => "calm",
+            Danger::Wary => "wary",
+            Danger::Guarded => "guarded",
+            Danger::Halted => "halted",
+        }
+    }
+
+    /// So many levels calmer, at the least calm.
+    pub fn lowered_by(self, levels: u32) -> Danger {
+        let left = (self as u32).saturating_sub(levels);
+        Danger::ALL.into_iter().find(|danger| *danger as u32 == left).unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +120,17 @@ mod tests {
                 assert_eq!(in_force as u8, (granted as u8).min(4 - danger as u8));
                 last = in_force;
             }
+        }
+    }
+
+    #[test]
+    fn danger_can_be_lowered_to_calm_and_no_further() {
+        for (i, danger) in Danger::ALL.into_iter().enumerate() {
+            assert_eq!(danger.lowered_by(0), danger);
+            assert_eq!(danger.lowered_by(1), Danger::ALL[i.saturating_sub(1)]);
+            assert_eq!(danger.lowered_by(u32::MAX), Danger::Calm);
+            let json = serde_json::to_string(&danger).expect("written");
+            assert_eq!(json, format!("\"{}\"", danger.word()));
         }
     }
 

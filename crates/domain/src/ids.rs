@@ -42,6 +42,13 @@ macro_rules! id {
         impl FromStr for $name {
             type Err = IdError;
             fn from_str(text: &str) -> Result<Self, IdError> {
+                text.to_owned().try_into()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
                 let fits = text
                     .strip_prefix($prefix)
                     .and_then(|rest| rest.strip_prefix('_'))
@@ -50,17 +57,10 @@ macro_rules! id {
                             && tail.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'-'))
                     });
                 if fits {
-                    Ok(Self(text.to_owned()))
+                    Ok(Self(text))
                 } else {
                     Err(IdError { prefix: $prefix, text: text.chars().take(80).collect() })
                 }
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = IdError;
-            fn try_from(text: String) -> Result<Self, IdError> {
-                text.parse()
             }
         }
 
@@ -91,9 +91,20 @@ id!(
     ApprovalId, "apv"
 );
 id!(
+    /// One budget that several agents share.
+    SharedId, "shb"
+);
+id!(
     /// One movement of money from the treasury to a float.
     RefillId, "rfl"
 );
+
+impl AgentId {
+    /// The agent of a rehearsal, which is nobody's.
+    pub(crate) fn of_rehearsal() -> AgentId {
+        AgentId("agt_rehearsal".to_owned())
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -101,6 +112,8 @@ mod tests {
 
     #[test]
     fn accepts_its_own_form_only() {
+        let nobody = AgentId::of_rehearsal();
+        assert_eq!(nobody.as_str().parse(), Ok(nobody));
         assert!("pay_0192-ab".parse::<PaymentId>().is_ok());
         for bad in ["", "pay_", "pay_AB", "agt_1", "pay_1/2", "pay_1 ", "pay"] {
             assert!(bad.parse::<PaymentId>().is_err(), "{bad:?} was accepted");

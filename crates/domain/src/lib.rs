@@ -7,23 +7,37 @@ mod authorization;
 mod budget;
 mod decide;
 mod grade;
+mod hours;
 mod ids;
 mod money;
+mod notes;
 mod payee;
 mod payment;
+mod rehearse;
+mod signal;
 mod text;
+mod usage;
+mod verdict;
+mod window;
 
 pub use authorization::{Authorization, ValidityWindow};
-pub use budget::{Budget, BudgetError, NewPayeeRule, OverPayment, Window, WindowSpan};
-pub use decide::{
-    AgentStanding, Case, Effect, Intent, Outcome, Reason, ReasonCode, Remedy, Usage, Verdict,
-    decide,
-};
+pub use budget::{Budget, BudgetError, NewPayeeRule, OverPayment};
+pub use decide::{AgentStanding, Case, Intent, Shared, decide};
 pub use grade::{Danger, Grade};
-pub use ids::{AgentId, ApprovalId, IdError, PaymentId, RefillId};
-pub use money::{AmountError, Asset, AssetId, Units};
+pub use hours::{HoursError, HoursOfDay};
+pub use ids::{AgentId, ApprovalId, IdError, PaymentId, RefillId, SharedId};
+pub use money::{AmountError, Asset, AssetId, AssetIdError, Units};
+pub use notes::BudgetNote;
 pub use payee::{Payee, PayeeStanding};
 pub use payment::{PaymentState, TransitionError};
+pub use rehearse::{PastOrder, Rehearsal, rehearse};
+pub use signal::{
+    Ack, Clears, Signal, SignalKind, Subject, SubjectError, danger_for, fold, is_over, median,
+    price_signal,
+};
 pub use text::{AgentName, NameError, plain, plain_line};
+pub use usage::{HourUse, HourUseError, Minute, Usage};
+pub use verdict::{Effect, Outcome, Reason, ReasonCode, Remedy, Verdict};
+pub use window::{Counted, Window, WindowSpan, minute_of};
 
 pub use alloy_primitives::{Address, B256};

@@ -1,6 +1,7 @@
 //! Money: whole atomic units of a named asset, checked at every step.
 
 use alloy_primitives::Address;
+use serde::de::Visitor;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -25,6 +26,26 @@ impl AssetId {
 impl fmt::Display for AssetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "eip155:{}/erc20:{}", self.chain_id, self.contract)
+    }
+}
+
+/// Why a text is no [`AssetId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an asset is written eip155:CHAIN/erc20:ADDRESS")]
+pub struct AssetIdError;
+
+/// Exactly what [`AssetId`]'s `Display` writes.
+impl FromStr for AssetId {
+    type Err = AssetIdError;
+    fn from_str(text: &str) -> Result<AssetId, AssetIdError> {
+        let rest = text.strip_prefix("eip155:").ok_or(AssetIdError)?;
+        let (chain_id, contract) = rest.split_once("/erc20:").ok_or(AssetIdError)?;
+        let id = AssetId {
+            chain_id: chain_id.parse().map_err(|_| AssetIdError)?,
+            contract: contract.parse().map_err(|_| AssetIdError)?,
+        };
+        // One text for one asset: no leading zeros, and the checksum in its place.
+        if id.to_string() == text { Ok(id) } else { Err(AssetIdError) }
     }
 }
 
@@ -93,6 +114,17 @@ impl Units {
         Units(self.0.saturating_sub(other.0))
     }
 
+    /// The sum, or [`Units::MAX`] where it does not fit; for figures that are only shown or that
+    /// a limit is compared with, never for what is paid.
+    pub(crate) fn saturating_add(self, other: Units) -> Units {
+        self.checked_add(other).unwrap_or(Units::MAX)
+    }
+
+    /// Half, rounded down.
+    pub fn half(self) -> Units {
+        Units(self.0 / 2)
+    }
+
     /// Whether nothing.
     pub fn is_zero(self) -> bool {
         self.0 == 0
@@ -139,8 +171,20 @@ impl Serialize for Units {
 
 impl<'de> Deserialize<'de> for Units {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Units, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Digits)
+    }
+}
+
+/// Reads units where they lie, without copying their digits.
+struct Digits;
+
+impl Visitor<'_> for Digits {
+    type Value = Units;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Units, E> {
+        text.parse().map_err(E::custom)
     }
 }
 
@@ -253,6 +297,31 @@ mod tests {
         for bad in ["", "-1", "01", "1e6", "0x1", " 1", "1.0", &"9".repeat(79)] {
             assert!(bad.parse::<Units>().is_err(), "{bad:?} was accepted");
         }
+    }
+
+    #[test]
+    fn an_asset_has_one_text() {
+        let id = AssetId { chain_id: 84532, contract: Address::repeat_byte(0xab) };
+        let text = "eip155:84532/erc20:0xABaBaBaBABabABabAbAbABAbABabababaBaBABaB";
+        assert_eq!((id.to_string().as_str(), text.parse()), (text, Ok(id)));
+        for bad in [
+            "",
+            "eip155:84532",
+            "eip155:084532/erc20:0xABaBaBaBABabABabAbAbABAbABabababaBaBABaB",
+            "eip155:84532/erc20:0xabababababababababababababababababababab",
+            "eip155:84532/erc20:0xABaBaBaBABabABabAbAbABAbABabababaBaBABaB ",
+            "eip155:84532/erc721:0xABaBaBaBABabABabAbAbABAbABabababaBaBABaB",
+        ] {
+            assert_eq!(bad.parse::<AssetId>(), Err(AssetIdError), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn half_is_rounded_down() {
+        let half = |n| Units::new(n).map(|units| units.half().get());
+        assert_eq!([half(0), half(1), half(25)], [Ok(0), Ok(0), Ok(12)]);
+        assert_eq!(Units::MAX.half().get(), (i64::MAX / 2) as u128);
+        assert_eq!(Units::MAX.saturating_add(Units::MAX), Units::MAX);
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl AgentName {
         &self.0
     }
 
+    /// The name of the agent of a rehearsal.
+    pub(crate) fn of_rehearsal() -> AgentName {
+        AgentName("Rehearsal".to_owned())
+    }
+
     /// The form names are compared by: lower case, spaces as `-`.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase().replace(' ', "-")
@@ -111,6 +116,8 @@ mod tests {
 
     #[test]
     fn names_are_plain() {
+        let nobody = AgentName::of_rehearsal();
+        assert_eq!(nobody.as_str().parse(), Ok(nobody));
         assert_eq!("Night shift".parse::<AgentName>().map(|n| n.key()), Ok("night-shift".into()));
         for bad in ["", " a", "a ", "a/b", "a\u{202E}", "ünï", &"a".repeat(33)] {
             assert!(bad.parse::<AgentName>().is_err(), "{bad:?} was accepted");

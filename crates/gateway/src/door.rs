@@ -2,9 +2,11 @@
 
 use crate::error::DoorError;
 use crate::lock::Lock;
+use crate::peer::Peer;
 use crate::routes::router;
 use crate::teller::{Doorkeeper, Teller};
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -16,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 /// How long a request's head may take to arrive; an idle connection is closed after it too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -96,8 +99,9 @@ async fn listen(
             // Forgets finished connections as they end.
             Some(_) = connections.join_next() => {}
             accepted = accept(&listener, &places) => {
-                if let Some((stream, place)) = accepted {
-                    let talk = converse(stream, router.clone(), HEAD_TIMEOUT, shutdown.clone());
+                if let Some((stream, peer, place)) = accepted {
+                    let router = router.clone();
+                    let talk = converse(stream, peer, router, HEAD_TIMEOUT, shutdown.clone());
                     connections.spawn(async move {
                         talk.await;
                         drop(place);
@@ -119,10 +123,13 @@ async fn listen(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Option<Peer>, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, client)) => {
+            let peer = stream.local_addr().ok().map(|door| Peer::new(client, door));
+            Some((stream, peer, place))
+        }
         Err(error) => {
             tracing::warn!(%error, "the agents' door could not accept a connection");
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -134,17 +141,24 @@ async fn accept(
 /// One connection, HTTP/1.1 only, to its end.
 async fn converse(
     stream: TcpStream,
+    peer: Option<Peer>,
     router: Router,
     head_timeout: Duration,
     shutdown: CancellationToken,
 ) {
     // Answers are small and someone waits for them. Failing to say so only makes them slower.
     let _ = stream.set_nodelay(true);
+    let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(peer.clone());
+        }
+        request
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -172,7 +186,7 @@ mod tests {
         client.write_all(said.as_bytes()).await.expect("it is read");
         let router = Router::new().fallback(async || "hello");
         let head_timeout = Duration::from_millis(50);
-        converse(server, router, head_timeout, CancellationToken::new()).await;
+        converse(server, None, router, head_timeout, CancellationToken::new()).await;
         let mut answer = String::new();
         // A reset is as good as an end here.
         let _ = client.read_to_string(&mut answer).await;

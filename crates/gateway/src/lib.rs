@@ -15,6 +15,7 @@ mod error;
 mod lock;
 mod mcp;
 mod openapi;
+mod peer;
 mod problem;
 mod routes;
 mod teller;

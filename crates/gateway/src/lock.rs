@@ -5,6 +5,7 @@
 //! Then fairness, and only then the address, the method and the body.
 
 use crate::bounds::{MAX_BODY_BYTES, bad_request};
+use crate::peer::Peer;
 use crate::problem::TurnedAway;
 use crate::teller::{Doorkeeper, Failure, FailureCode};
 use crate::token::Token;
@@ -85,6 +86,12 @@ impl<D: Doorkeeper> Lock<D> {
         }
         let agent = self.recognise(request.headers()).await?;
         let place = self.turnstile.enter(&agent, Instant::now()).map_err(|full| wait(&full))?;
+        let peer = request.extensions().get::<Peer>().cloned();
+        if let Some(peer) = peer
+            && let Some(from) = peer.place().await
+        {
+            self.doorkeeper.used_from(&agent, &from).await;
+        }
         check_address(&request)?;
         if request.method() == Method::POST {
             check_json(request.headers())?;

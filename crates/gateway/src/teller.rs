@@ -200,4 +200,8 @@ pub trait Doorkeeper: Send + Sync + 'static {
     /// Finds the agent that a bearer token belongs to; nothing for unknown, revoked or malformed
     /// tokens alike.
     async fn recognise(&self, token: &str) -> Result<Option<AgentId>, Failure>;
+
+    /// Hears where an agent's credential is used from, such as “user 1000”, before anything is
+    /// done for it; not called where the system cannot tell.
+    async fn used_from(&self, agent: &AgentId, place: &str);
 }

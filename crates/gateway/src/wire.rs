@@ -81,12 +81,21 @@ pub struct ReasonView {
     pub code: String,
     /// The finding in one sentence, with its figures.
     pub message: String,
+    /// The shared budget whose rule it is; absent for the agent's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// The limit compared with, as a decimal in the payment's asset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
     /// What was found, this payment included, as a decimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
+    /// The number of payments compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_count: Option<u32>,
+    /// The number of payments found, this one included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_count: Option<u32>,
     /// Who can change it: "agent", "owner" or "time".
     pub remedy: String,
     /// When time changes it, RFC 3339.
@@ -197,8 +206,11 @@ pub struct QuoteAnswer {
 /// One limit over time, and how far along it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowView {
-    /// "day", "week", "month" or "lifetime".
+    /// "hour" (any 60 minutes), "day", "week", "month" or "lifetime".
     pub window: String,
+    /// The shared budget whose limit it is; absent for the agent's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// The limit, as a decimal.
     pub limit: String,
     /// Settled in this window.
@@ -234,7 +246,19 @@ pub struct BudgetAnswer {
     pub per_payment: Option<String>,
     /// What happens above it: "ask" or "deny".
     pub over_payment: String,
-    /// Each limit over time.
+    /// The most to one payee in a calendar day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_payee_day: Option<String>,
+    /// The most in flight at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<String>,
+    /// The most payments in any 60 minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_count_hour: Option<u32>,
+    /// The local time of day in which anything may be spent, with its zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<String>,
+    /// Each limit over time, its own first, then those of the budget it shares.
     pub windows: Vec<WindowView>,
     /// What the agent's float holds and no payment has claimed.
     pub float_free: String,

@@ -1,12 +1,14 @@
 //! Agents, the desk's switch, and local addresses: what the owner sets.
 
 use crate::error::LedgerError;
-use crate::event::Event;
-use crate::{Ledger, apply, fresh_tail};
+use crate::event::{Carried, Event};
+use crate::rows::{AgentRow, HostRow, PayeeRow};
+use crate::store::Tx;
+use crate::{Ledger, fresh_tail, read, signals};
 use alloy_primitives::Address;
-use imprest_domain::{AgentId, AgentName, Budget, Grade, Payee};
+use imprest_domain::{AgentId, AgentName, Budget, Grade, Payee, SharedId};
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 /// An agent as the books have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct Agent {
     pub grade: Grade,
     /// Its limits.
     pub budget: Budget,
+    /// The shared budget it is under, if any.
+    pub shared: Option<SharedId>,
     /// Whether its credential was taken away for good.
     pub revoked: bool,
     /// When it was made, milliseconds since 1970.
@@ -42,6 +46,8 @@ pub struct NewAgent {
     pub grade: Grade,
     /// Its limits.
     pub budget: Budget,
+    /// The shared budget it is put under, if any.
+    pub shared: Option<SharedId>,
     /// SHA-256 of its bearer token, hex.
     pub token_sha256: String,
 }
@@ -66,42 +72,29 @@ impl Ledger {
         let agent =
             AgentId::from_tail(&fresh_tail()).map_err(|e| LedgerError::damaged(e.to_string()))?;
         let id = agent.clone();
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    new.budget.check(tx.now)?;
-                    let taken: Option<i64> =
-                        sqlx::query_scalar("SELECT 1 FROM agents WHERE name_key = ?")
-                            .bind(new.name.key())
-                            .fetch_optional(&mut *tx.conn)
-                            .await?;
-                    if taken.is_some() {
-                        return Err(LedgerError::NameTaken { name: new.name.to_string() });
-                    }
-                    tx.append(&Event::AgentAdded {
-                        agent,
-                        name: new.name,
-                        account: new.account,
-                        address: new.address,
-                        grade: new.grade,
-                        budget: new.budget,
-                        token_sha256: new.token_sha256,
-                    })
-                    .await
-                })
-            })
-            .await?;
+        self.store.write(move |tx| add(tx, agent, new)).await?;
         self.agent(&id).await
     }
 
-    /// Changes limits.
+    /// Changes limits. What is lowered holds from the next decision on; what was spent in a
+    /// window stays spent, whatever changes.
     ///
     /// # Errors
-    /// When the limits are no budget, the agent is revoked or unknown, or the write fails.
+    /// When the limits are no budget or in another asset, the agent is revoked or unknown, or the
+    /// write fails.
     pub async fn set_budget(&self, agent: &AgentId, budget: Budget) -> Result<(), LedgerError> {
-        budget.check(self.now())?;
-        let id = agent.clone();
-        self.change_agent(agent, Event::BudgetSet { agent: id, budget }).await
+        let agent = agent.clone();
+        self.store
+            .write(move |tx| {
+                budget.check(tx.now)?;
+                let old = active(tx, &agent)?.budget.0;
+                if old.asset != budget.asset {
+                    return Err(LedgerError::OtherAsset);
+                }
+                let carried = Carried::between(&old, &budget, tx.now)?;
+                tx.append(&Event::BudgetSet { agent, budget, carried }).map(|_| ())
+            })
+            .await
     }
 
     /// Changes a grade.
@@ -109,10 +102,16 @@ impl Ledger {
     /// # Errors
     /// When the agent is revoked or unknown, or the write fails.
     pub async fn set_grade(&self, agent: &AgentId, grade: Grade) -> Result<(), LedgerError> {
-        self.change_agent(agent, Event::GradeSet { agent: agent.clone(), grade }).await
+        let agent = agent.clone();
+        self.store
+            .write(move |tx| {
+                active(tx, &agent)?;
+                tx.append(&Event::GradeSet { agent, grade }).map(|_| ())
+            })
+            .await
     }
 
-    /// Replaces a credential; the old one stops at once.
+    /// Replaces a credential; the old one stops at once, and with it the suspicion that it leaked.
     ///
     /// # Errors
     /// When the agent is revoked or unknown, or the write fails.
@@ -121,7 +120,14 @@ impl Ledger {
         agent: &AgentId,
         token_sha256: String,
     ) -> Result<(), LedgerError> {
-        self.change_agent(agent, Event::TokenRotated { agent: agent.clone(), token_sha256 }).await
+        let agent = agent.clone();
+        self.store
+            .write(move |tx| {
+                active(tx, &agent)?;
+                tx.append(&Event::TokenRotated { agent: agent.clone(), token_sha256 })?;
+                signals::credential_replaced(tx, &agent)
+            })
+            .await
     }
 
     /// Takes a credential away for good. Holds stay until the chain says otherwise.
@@ -129,19 +135,11 @@ impl Ledger {
     /// # Errors
     /// When the agent is unknown or revoked already, or the write fails.
     pub async fn revoke_agent(&self, agent: &AgentId) -> Result<(), LedgerError> {
-        self.change_agent(agent, Event::AgentRevoked { agent: agent.clone() }).await
-    }
-
-    async fn change_agent(&self, agent: &AgentId, event: Event) -> Result<(), LedgerError> {
-        let id = agent.clone();
+        let agent = agent.clone();
         self.store
             .write(move |tx| {
-                Box::pin(async move {
-                    if load_agent(tx.conn, &id).await?.revoked {
-                        return Err(LedgerError::Revoked { agent: id });
-                    }
-                    tx.append(&event).await.map(|_| ())
-                })
+                active(tx, &agent)?;
+                tx.append(&Event::AgentRevoked { agent }).map(|_| ())
             })
             .await
     }
@@ -151,7 +149,12 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NoAgent`] when there is none.
     pub async fn agent(&self, agent: &AgentId) -> Result<Agent, LedgerError> {
-        load_agent(&mut *self.store.readers.acquire().await?, agent).await
+        let row = sqlx::query("SELECT * FROM agents WHERE agent = ?")
+            .bind(agent.as_str())
+            .fetch_optional(&self.store.readers)
+            .await?
+            .ok_or_else(|| LedgerError::NoAgent { name: agent.to_string() })?;
+        agent_of(&row)
     }
 
     /// One agent, by identifier or name.
@@ -181,7 +184,7 @@ impl Ledger {
                 .bind(token_sha256)
                 .fetch_optional(&self.store.readers)
                 .await?;
-        found.map(apply::id).transpose()
+        found.map(read::id).transpose()
     }
 
     /// All agents, oldest first, revoked ones too.
@@ -214,12 +217,10 @@ impl Ledger {
     async fn switch(&self, to: bool) -> Result<(), LedgerError> {
         self.store
             .write(move |tx| {
-                Box::pin(async move {
-                    if frozen(tx.conn).await? != to {
-                        tx.append(if to { &Event::Frozen } else { &Event::Thawed }).await?;
-                    }
-                    Ok(())
-                })
+                if tx.books.desk()?.frozen != to {
+                    tx.append(if to { &Event::Frozen {} } else { &Event::Thawed {} })?;
+                }
+                Ok(())
             })
             .await
     }
@@ -229,7 +230,10 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn is_frozen(&self) -> Result<bool, LedgerError> {
-        frozen(&mut *self.store.readers.acquire().await?).await
+        let frozen: Option<bool> = sqlx::query_scalar("SELECT frozen FROM desk")
+            .fetch_optional(&self.store.readers)
+            .await?;
+        Ok(frozen.unwrap_or(false))
     }
 
     /// Names a payee as known, so that its first payment is no question for that reason.
@@ -239,21 +243,12 @@ impl Ledger {
     pub async fn trust_payee(&self, payee: Payee) -> Result<(), LedgerError> {
         self.store
             .write(move |tx| {
-                Box::pin(async move {
-                    let known: Option<i64> = sqlx::query_scalar(
-                        "SELECT 1 FROM payees WHERE origin = ? AND pay_to = ? AND chain_id = ? AND contract = ?",
-                    )
-                    .bind(&payee.origin)
-                    .bind(payee.pay_to.to_string())
-                    .bind(payee.asset.chain_id as i64)
-                    .bind(payee.asset.contract.to_string())
-                    .fetch_optional(&mut *tx.conn)
-                    .await?;
-                    if known.is_none() {
-                        tx.append(&Event::PayeeTrusted { payee }).await?;
-                    }
-                    Ok(())
-                })
+                let asset = payee.asset;
+                let key = (payee.origin.clone(), payee.pay_to, asset.chain_id, asset.contract);
+                if tx.books.get::<PayeeRow>(key)?.is_none() {
+                    tx.append(&Event::PayeeTrusted { payee })?;
+                }
+                Ok(())
             })
             .await
     }
@@ -263,7 +258,12 @@ impl Ledger {
     /// # Errors
     /// When the write fails.
     pub async fn allow_host(&self, host: String) -> Result<(), LedgerError> {
-        self.record(Event::HostAllowed { host }).await.map(|_| ())
+        self.store
+            .write(move |tx| match tx.books.get::<HostRow>((host.clone(),))? {
+                Some(_) => Ok(()),
+                None => tx.append(&Event::HostAllowed { host }).map(|_| ()),
+            })
+            .await
     }
 
     /// Takes that leave back.
@@ -285,31 +285,49 @@ impl Ledger {
     }
 }
 
-pub(crate) async fn frozen(conn: &mut SqliteConnection) -> Result<bool, LedgerError> {
-    Ok(sqlx::query_scalar("SELECT frozen FROM desk").fetch_one(conn).await?)
+fn add(tx: &mut Tx<'_>, agent: AgentId, new: NewAgent) -> Result<(), LedgerError> {
+    new.budget.check(tx.now)?;
+    let key = new.name.key();
+    if tx.books.at_hand::<AgentRow>().any(|row| row.name_key == key) {
+        return Err(LedgerError::NameTaken { name: new.name.to_string() });
+    }
+    if let Some(shared) = &new.shared {
+        tx.books.shared(shared)?;
+    }
+    tx.append(&Event::AgentAdded {
+        agent: agent.clone(),
+        name: new.name,
+        account: new.account,
+        address: new.address,
+        grade: new.grade,
+        budget: new.budget,
+        token_sha256: new.token_sha256,
+    })?;
+    if new.shared.is_some() {
+        tx.append(&Event::AgentShared { agent, shared: new.shared })?;
+    }
+    Ok(())
 }
 
-pub(crate) async fn load_agent(
-    conn: &mut SqliteConnection,
-    agent: &AgentId,
-) -> Result<Agent, LedgerError> {
-    let row = sqlx::query("SELECT * FROM agents WHERE agent = ?")
-        .bind(agent.as_str())
-        .fetch_optional(conn)
-        .await?
-        .ok_or_else(|| LedgerError::NoAgent { name: agent.to_string() })?;
-    agent_of(&row)
+/// An agent that may still be changed.
+pub(crate) fn active(tx: &mut Tx<'_>, agent: &AgentId) -> Result<AgentRow, LedgerError> {
+    let row = tx.books.agent(agent)?;
+    match row.token_sha256 {
+        Some(_) => Ok(row),
+        None => Err(LedgerError::Revoked { agent: agent.clone() }),
+    }
 }
 
 fn agent_of(row: &SqliteRow) -> Result<Agent, LedgerError> {
     let bad = |what: &str| LedgerError::damaged(format!("an agent’s {what}"));
     Ok(Agent {
-        id: apply::id(row.try_get("agent")?)?,
+        id: read::id(row.try_get("agent")?)?,
         name: row.try_get::<String, _>("name")?.parse().map_err(|_| bad("name"))?,
         account: u32::try_from(row.try_get::<i64, _>("account")?).map_err(|_| bad("account"))?,
         address: row.try_get::<String, _>("address")?.parse().map_err(|_| bad("address"))?,
         grade: row.try_get::<String, _>("grade")?.parse().map_err(|_| bad("grade"))?,
         budget: serde_json::from_str(row.try_get("budget")?).map_err(|_| bad("budget"))?,
+        shared: row.try_get::<Option<String>, _>("shared")?.map(read::id).transpose()?,
         revoked: row.try_get::<Option<String>, _>("token_sha256")?.is_none(),
         added_ms: row.try_get("added_ms")?,
     })

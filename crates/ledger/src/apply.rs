@@ -1,121 +1,23 @@
-//! What each event does to the projections. Live writes and replay run this same code.
+//! What each event does to the books. Live writes, migrations and replays run this same code.
 
+use crate::books::Books;
+use crate::cell::Json;
 use crate::error::LedgerError;
-use crate::event::{Answer, Delivery, Event, Order};
-use imprest_domain::{AgentId, Outcome, Payee, PaymentId, PaymentState, Units, Verdict, Window};
-use sqlx::{Row, SqliteConnection};
+use crate::event::{Answer, Carried, Delivery, Event, Order, SharedHold};
+use crate::rows::*;
+use alloy_primitives::B256;
+use imprest_domain::{
+    AgentId, Authorization, Counted, HourUse, Outcome, Payee, PaymentId, PaymentState, SignalKind,
+    Subject, Units, Window, minute_of,
+};
 
 type Done = Result<(), LedgerError>;
 
-/// Applies one event that stands at `seq` in the log.
-pub(crate) async fn apply(
-    conn: &mut SqliteConnection,
-    event: &Event,
-    seq: u64,
-    at_ms: i64,
-) -> Done {
-    let mut books = Books { conn, seq: seq as i64, at_ms };
-    match event {
-        Event::AgentAdded { agent, name, account, address, grade, budget, token_sha256 } => {
-            sqlx::query(
-                "INSERT INTO agents (agent, name, name_key, account, address, grade, budget, token_sha256, added_ms)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(agent.as_str())
-            .bind(name.as_str())
-            .bind(name.key())
-            .bind(i64::from(*account))
-            .bind(address.to_string())
-            .bind(grade.to_string())
-            .bind(json(budget)?)
-            .bind(token_sha256)
-            .bind(at_ms)
-            .execute(&mut *books.conn)
-            .await?;
-            Ok(())
-        }
-        Event::BudgetSet { agent, budget } => {
-            books
-                .set_agent(
-                    "UPDATE agents SET budget = ? WHERE agent = ?",
-                    agent,
-                    Some(json(budget)?),
-                )
-                .await
-        }
-        Event::GradeSet { agent, grade } => {
-            books
-                .set_agent(
-                    "UPDATE agents SET grade = ? WHERE agent = ?",
-                    agent,
-                    Some(grade.to_string()),
-                )
-                .await
-        }
-        Event::TokenRotated { agent, token_sha256 } => {
-            books
-                .set_agent(
-                    "UPDATE agents SET token_sha256 = ? WHERE agent = ?",
-                    agent,
-                    Some(token_sha256.clone()),
-                )
-                .await
-        }
-        Event::AgentRevoked { agent } => {
-            books.set_agent("UPDATE agents SET token_sha256 = ? WHERE agent = ?", agent, None).await
-        }
-        Event::Frozen => books.set_frozen(true).await,
-        Event::Thawed => books.set_frozen(false).await,
-        Event::PayeeTrusted { payee } => books.see_payee(payee, None, None).await,
-        Event::HostAllowed { host } => {
-            books.run("INSERT OR IGNORE INTO hosts (host) VALUES (?)", host).await
-        }
-        Event::HostRemoved { host } => books.run("DELETE FROM hosts WHERE host = ?", host).await,
-        Event::PaymentRefused { payment, order, verdict } => {
-            books.insert_payment(payment, order, verdict, PaymentState::Refused).await
-        }
-        Event::PaymentAsked { payment, order, verdict, approval, expires_at } => {
-            books.insert_payment(payment, order, verdict, PaymentState::Waiting).await?;
-            sqlx::query(
-                "INSERT INTO approvals (approval, payment, state, asked_ms, expires_ms) VALUES (?, ?, 'waiting', ?, ?)",
-            )
-            .bind(approval.as_str())
-            .bind(payment.as_str())
-            .bind(at_ms)
-            .bind(expires_at.as_millisecond())
-            .execute(&mut *books.conn)
-            .await?;
-            Ok(())
-        }
-        Event::ApprovalAnswered { payment, answer, verdict, .. } => {
-            books.answer(payment, answer, verdict).await
-        }
-        Event::PaymentHeld { .. } => books.hold(event).await,
-        Event::PaymentVoided { payment, why } => {
-            books.release(payment, PaymentState::Void, Some(why), None).await
-        }
-        Event::PaymentDelivered { payment, delivery } => books.deliver(payment, delivery).await,
-        Event::PaymentSettled { payment, transaction, block } => {
-            books.settle(payment, &transaction.to_string(), *block).await
-        }
-        Event::PaymentExpired { payment, block } => {
-            books.release(payment, PaymentState::Expired, None, Some(*block)).await
-        }
-        Event::RefillGranted { .. }
-        | Event::RefillSent { .. }
-        | Event::RefillSettled { .. }
-        | Event::RefillFailed { .. } => books.refill(event).await,
-        Event::FloatReceived { agent, value, transaction, log_index, .. } => {
-            sqlx::query("INSERT INTO receipts (tx, log_index, agent) VALUES (?, ?, ?)")
-                .bind(transaction.to_string())
-                .bind(*log_index as i64)
-                .bind(agent.as_str())
-                .execute(&mut *books.conn)
-                .await?;
-            books.move_units("outside", &float(agent), *value).await
-        }
-    }
-}
+/// How many prices of one thing are remembered.
+const PRICES_KEPT: usize = 10;
+/// How many odd moments of one kind are remembered, and for how long, in milliseconds.
+const TALLIES_KEPT: usize = 10;
+const TALLY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The account of what an agent's address holds and no hold claims.
 pub(crate) fn float(agent: &AgentId) -> String {
@@ -127,379 +29,659 @@ pub(crate) fn held(agent: &AgentId) -> String {
     format!("held/{agent}")
 }
 
-fn paid(agent: &AgentId) -> String {
-    format!("paid/{agent}")
+/// The account of what an origin was paid.
+fn payee_account(origin: &str) -> String {
+    format!("payee/{origin}")
 }
 
-pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, LedgerError> {
-    serde_json::to_string(value).map_err(|e| LedgerError::damaged(e.to_string()))
+/// How a hold ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It was paid.
+    Settled,
+    /// It was signed and never taken.
+    Unused,
+    /// It was never signed.
+    Unsigned,
 }
 
-/// The facts of a stored payment that a later event needs.
-struct Stored {
-    agent: AgentId,
-    state: PaymentState,
-    value: Units,
-    payee: Payee,
-    what: String,
-    spans: Vec<(Window, String)>,
+/// One event on its way into the books: where it stands in the log, and when it happened.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) seq: u64,
+    pub(crate) at_ms: i64,
 }
 
-struct Books<'c> {
-    conn: &'c mut SqliteConnection,
-    seq: i64,
-    at_ms: i64,
-}
+impl Books {
+    /// Applies one event.
+    ///
+    /// # Errors
+    /// When it cannot have happened to these books; what it changed so far has to be taken back.
+    pub(crate) fn apply(&mut self, event: &Event, place: Place) -> Done {
+        match event {
+            Event::AgentAdded { .. }
+            | Event::BudgetSet { .. }
+            | Event::GradeSet { .. }
+            | Event::TokenRotated { .. }
+            | Event::AgentRevoked { .. }
+            | Event::AgentShared { .. }
+            | Event::PlaceSeen { .. }
+            | Event::SharedAdded { .. }
+            | Event::SharedSet { .. } => self.apply_to_agents(event, place),
+            Event::PaymentRefused { .. }
+            | Event::PaymentAsked { .. }
+            | Event::ApprovalAnswered { .. }
+            | Event::PaymentHeld { .. }
+            | Event::PaymentVoided { .. }
+            | Event::PaymentDelivered { .. }
+            | Event::PaymentSettled { .. }
+            | Event::PaymentExpired { .. } => self.apply_to_payment(event, place),
+            Event::RefillGranted { .. }
+            | Event::RefillSent { .. }
+            | Event::RefillSettled { .. }
+            | Event::RefillFailed { .. }
+            | Event::FloatReceived { .. } => self.apply_to_float(event, place),
+            Event::Frozen {} => self.set_frozen(true),
+            Event::Thawed {} => self.set_frozen(false),
+            Event::ClockSet { to, .. } => self.set_hours_back(minute_of(*to)),
+            Event::PayeeTrusted { payee } => self.see_payee(payee, place, None),
+            Event::HostAllowed { host } => {
+                self.put(HostRow { host: host.clone() });
+                Ok(())
+            }
+            Event::HostRemoved { host } => {
+                self.remove::<HostRow>((host.clone(),));
+                Ok(())
+            }
+            Event::SignalRaised { kind, subject, detail } => {
+                self.put(SignalRow {
+                    seq: place.seq,
+                    at_ms: place.at_ms,
+                    kind: *kind,
+                    subject: subject.clone(),
+                    detail: detail.clone(),
+                    ack_ms: None,
+                });
+                Ok(())
+            }
+            Event::SignalAnswered { signal, .. } => {
+                let mut row = self.get::<SignalRow>((*signal,))?.ok_or_else(|| {
+                    LedgerError::damaged("an answer to a signal that is not there")
+                })?;
+                row.ack_ms = Some(place.at_ms);
+                self.put(row);
+                Ok(())
+            }
+        }
+    }
 
-impl Books<'_> {
-    async fn run(&mut self, sql: &'static str, value: &str) -> Done {
-        sqlx::query(sql).bind(value).execute(&mut *self.conn).await?;
+    /// What the rolling hours hold from later moves into this minute, and open holds with it, so
+    /// that one that is given back is taken from where it lies.
+    fn set_hours_back(&mut self, to: i64) -> Done {
+        for mut row in self.hours()? {
+            row.minutes.0.set_back(to);
+            self.put(row);
+        }
+        let later = |span: &Span| span.1 == Window::Hour && minute(&span.2).is_ok_and(|m| m > to);
+        let open: Vec<PaymentRow> = self
+            .at_hand::<PaymentRow>()
+            .filter(|row| row.state.is_open())
+            .filter(|row| row.spans.iter().flat_map(|spans| &spans.0).any(later))
+            .cloned()
+            .collect();
+        for mut row in open {
+            for span in row.spans.iter_mut().flat_map(|spans| &mut spans.0) {
+                if later(span) {
+                    span.2 = to.to_string();
+                }
+            }
+            self.put(row);
+        }
         Ok(())
     }
 
-    async fn set_agent(&mut self, sql: &'static str, agent: &AgentId, to: Option<String>) -> Done {
-        let done = sqlx::query(sql).bind(to).bind(agent.as_str()).execute(&mut *self.conn).await?;
-        one_row(done.rows_affected(), "an event about an agent that is not there")
-    }
-
-    async fn set_frozen(&mut self, frozen: bool) -> Done {
-        sqlx::query("UPDATE desk SET frozen = ?").bind(frozen).execute(&mut *self.conn).await?;
+    fn set_frozen(&mut self, frozen: bool) -> Done {
+        let desk = self.desk()?;
+        self.put(DeskRow { frozen, ..desk });
         Ok(())
     }
 
-    async fn insert_payment(
+    fn change_agent(&mut self, agent: &AgentId, change: impl FnOnce(&mut AgentRow)) -> Done {
+        let mut row = self.agent(agent)?;
+        change(&mut row);
+        self.put(row);
+        Ok(())
+    }
+
+    fn apply_to_agents(&mut self, event: &Event, place: Place) -> Done {
+        match event {
+            Event::AgentAdded { agent, name, account, address, grade, budget, token_sha256 } => {
+                self.put(AgentRow {
+                    agent: agent.clone(),
+                    name: name.to_string(),
+                    name_key: name.key(),
+                    account: *account,
+                    address: *address,
+                    grade: *grade,
+                    budget: Json(budget.clone()),
+                    shared: None,
+                    token_sha256: Some(token_sha256.clone()),
+                    place: None,
+                    questions: Json(Vec::new()),
+                    last_ms: None,
+                    added_ms: place.at_ms,
+                });
+                Ok(())
+            }
+            Event::BudgetSet { agent, budget, carried } => {
+                self.carry_windows(agent.as_str(), carried)?;
+                self.change_agent(agent, |row| row.budget = Json(budget.clone()))
+            }
+            Event::GradeSet { agent, grade } => self.change_agent(agent, |row| row.grade = *grade),
+            Event::TokenRotated { agent, token_sha256 } => self.change_agent(agent, |row| {
+                row.token_sha256 = Some(token_sha256.clone());
+                row.place = None;
+            }),
+            Event::AgentRevoked { agent } => {
+                self.change_agent(agent, |row| row.token_sha256 = None)
+            }
+            Event::AgentShared { agent, shared } => {
+                self.change_agent(agent, |row| row.shared = shared.clone())
+            }
+            Event::PlaceSeen { agent, place } => {
+                self.change_agent(agent, |row| row.place = Some(place.clone()))
+            }
+            Event::SharedAdded { shared, name, budget } => {
+                self.put(SharedRow {
+                    shared: shared.clone(),
+                    name: name.to_string(),
+                    name_key: name.key(),
+                    budget: Json(budget.clone()),
+                    added_ms: place.at_ms,
+                });
+                Ok(())
+            }
+            Event::SharedSet { shared, budget, carried } => {
+                let row = self.shared(shared)?;
+                self.carry_windows(shared.as_str(), carried)?;
+                self.put(SharedRow { budget: Json(budget.clone()), ..row });
+                Ok(())
+            }
+            _ => Err(misplaced()),
+        }
+    }
+
+    /// Another time zone gives today another name. What the window of the old name holds goes on
+    /// to count in the window of the new one, so that no change of zone ever reopens a window.
+    fn carry_windows(&mut self, holder: &str, carried: &[Carried]) -> Done {
+        for Carried { window, from, to } in carried {
+            for counter in self.counters_from(holder, *window, from)? {
+                let label = counter.label.replacen(from, to, 1);
+                let mut carried = self.counter(holder, *window, &label)?;
+                carried.settled = carried.settled.max(counter.settled);
+                self.put(carried);
+                self.carry_holds(holder, *window, &counter.label, &label)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Open holds of a window also lie in the one it is carried into, and come back from both.
+    fn carry_holds(&mut self, holder: &str, window: Window, from: &str, to: &str) -> Done {
+        let lies = |row: &PaymentRow, label: &str| {
+            row.spans.as_ref().is_some_and(|spans| {
+                spans.0.iter().any(|s| s.0 == holder && s.1 == window && s.2 == label)
+            })
+        };
+        let open: Vec<PaymentRow> = self
+            .at_hand::<PaymentRow>()
+            .filter(|row| row.state.is_open() && lies(row, from) && !lies(row, to))
+            .cloned()
+            .collect();
+        for mut row in open {
+            let mut counter = self.counter(holder, window, to)?;
+            counter.held = sum(counter.held, row.value)?;
+            self.put(counter);
+            if let Some(spans) = &mut row.spans {
+                spans.0.push(Span(holder.to_owned(), window, to.to_owned()));
+            }
+            self.put(row);
+        }
+        Ok(())
+    }
+
+    fn apply_to_payment(&mut self, event: &Event, place: Place) -> Done {
+        match event {
+            Event::PaymentRefused { payment, order, hard, .. } => {
+                self.insert_payment(payment, order, PaymentState::Refused, place)?;
+                if *hard {
+                    let agent = order.intent.agent.clone();
+                    self.tally(Subject::Agent { agent }, SignalKind::RefusalBurst, place)?;
+                }
+                Ok(())
+            }
+            Event::PaymentAsked { payment, order, approval, expires_at, .. } => {
+                self.insert_payment(payment, order, PaymentState::Waiting, place)?;
+                let agent = &order.intent.agent;
+                self.change_agent(agent, |row| row.questions.0.push(payment.clone()))?;
+                self.put(ApprovalRow {
+                    approval: approval.clone(),
+                    payment: payment.clone(),
+                    state: "waiting".into(),
+                    asked_ms: place.at_ms,
+                    expires_ms: expires_at.as_millisecond(),
+                    answered_ms: None,
+                    answer: None,
+                });
+                Ok(())
+            }
+            Event::ApprovalAnswered { approval, payment, answer, verdict } => {
+                let yes = *answer == Answer::Approved && verdict.read()?.outcome == Outcome::Allow;
+                self.answer(approval, answer, place)?;
+                self.end_question(payment)?;
+                // A yes that the limits accept goes on as a hold; anything else ends here.
+                if yes { Ok(()) } else { self.refuse(payment, place) }
+            }
+            Event::PaymentHeld { payment, order, authorization, spans, shared, .. } => {
+                self.hold(payment, order, authorization, (spans, shared.as_ref()), place)
+            }
+            Event::PaymentVoided { payment, why } => {
+                let row = self.step(payment, PaymentState::Void, place)?;
+                self.release(&row, true, place)?;
+                self.put(PaymentRow { note: Some(why.clone()), ..row });
+                Ok(())
+            }
+            Event::PaymentDelivered { payment, delivery } => self.deliver(payment, delivery, place),
+            Event::PaymentSettled { payment, transaction, block } => {
+                self.settle(payment, transaction, *block, place)
+            }
+            Event::PaymentExpired { payment, block } => {
+                let row = self.step(payment, PaymentState::Expired, place)?;
+                self.release(&row, false, place)?;
+                self.put(PaymentRow { block: Some(*block), ..row });
+                Ok(())
+            }
+            _ => Err(misplaced()),
+        }
+    }
+
+    fn insert_payment(
         &mut self,
         payment: &PaymentId,
         order: &Order,
-        verdict: &Verdict,
         state: PaymentState,
+        place: Place,
     ) -> Done {
         let payee = &order.intent.payee;
-        sqlx::query(
-            "INSERT INTO payments (payment, seq, agent, client_key, request_sha256, state, what, url, method,
-                 purpose, task, origin, pay_to, chain_id, contract, value, offer, verdict, at_ms, updated_ms)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(payment.as_str())
-        .bind(self.seq)
-        .bind(order.intent.agent.as_str())
-        .bind(order.client_key.as_deref())
-        .bind(order.request_sha256.to_string())
-        .bind(state.word())
-        .bind(&order.what)
-        .bind(&order.url)
-        .bind(&order.method)
-        .bind(order.purpose.as_deref())
-        .bind(order.task.as_deref())
-        .bind(&payee.origin)
-        .bind(payee.pay_to.to_string())
-        .bind(payee.asset.chain_id as i64)
-        .bind(payee.asset.contract.to_string())
-        .bind(order.intent.value.as_i64())
-        .bind(&order.offer)
-        .bind(json(verdict)?)
-        .bind(self.at_ms)
-        .bind(self.at_ms)
-        .execute(&mut *self.conn)
-        .await?;
-        Ok(())
+        self.put(PaymentRow {
+            payment: payment.clone(),
+            seq: place.seq,
+            agent: order.intent.agent.clone(),
+            client_key: order.client_key.clone(),
+            request_sha256: order.request_sha256,
+            state,
+            what: order.what.clone(),
+            url: order.url.clone(),
+            method: order.method.clone(),
+            purpose: order.purpose.clone(),
+            task: order.task.clone(),
+            origin: payee.origin.clone(),
+            pay_to: payee.pay_to,
+            chain_id: payee.asset.chain_id,
+            contract: payee.asset.contract,
+            value: order.intent.value,
+            verdict_seq: place.seq,
+            spans: None,
+            from_address: None,
+            nonce: None,
+            valid_after_s: None,
+            valid_before_s: None,
+            response_status: None,
+            response_sha256: None,
+            tx: None,
+            block: None,
+            note: None,
+            at_ms: place.at_ms,
+            updated_ms: place.at_ms,
+        });
+        if let Some(client_key) = &order.client_key {
+            self.put(ClientKeyRow {
+                agent: order.intent.agent.clone(),
+                client_key: client_key.clone(),
+                payment: payment.clone(),
+                request_sha256: order.request_sha256,
+            });
+        }
+        let desk = self.desk()?;
+        self.put(DeskRow { payments: desk.payments + 1, ..desk });
+        self.change_agent(&order.intent.agent, |row| row.last_ms = Some(place.at_ms))
     }
 
-    /// A question ended; but for a yes that the limits accept, so did the payment.
-    async fn answer(&mut self, payment: &PaymentId, answer: &Answer, verdict: &Verdict) -> Done {
+    fn answer(
+        &mut self,
+        approval: &imprest_domain::ApprovalId,
+        answer: &Answer,
+        place: Place,
+    ) -> Done {
+        let mut row = self
+            .get::<ApprovalRow>((approval.clone(),))?
+            .filter(|row| row.state == "waiting")
+            .ok_or_else(|| LedgerError::damaged("an answer to a question that was not waiting"))?;
         let (state, note) = match answer {
             Answer::Approved => ("approved", None),
-            Answer::Refused { reason } => ("refused", reason.as_deref()),
+            Answer::Refused { reason } => ("refused", reason.clone()),
             Answer::Lapsed => ("lapsed", None),
             Answer::Changed => ("changed", None),
         };
-        let done = sqlx::query(
-            "UPDATE approvals SET state = ?, answered_ms = ?, answer = ? WHERE payment = ? AND state = 'waiting'",
-        )
-        .bind(state)
-        .bind(self.at_ms)
-        .bind(note)
-        .bind(payment.as_str())
-        .execute(&mut *self.conn)
-        .await?;
-        one_row(done.rows_affected(), "an answer to a question that was not waiting")?;
-        if *answer == Answer::Approved && verdict.outcome == Outcome::Allow {
-            return Ok(());
-        }
-        self.step(payment, PaymentState::Refused).await?;
-        sqlx::query("UPDATE payments SET verdict = ? WHERE payment = ?")
-            .bind(json(verdict)?)
-            .bind(payment.as_str())
-            .execute(&mut *self.conn)
-            .await?;
+        row.state = state.to_owned();
+        row.answered_ms = Some(place.at_ms);
+        row.answer = note;
+        self.put(row);
         Ok(())
     }
 
-    /// Reserves: float → held, and one line in each window's counter.
-    async fn hold(&mut self, event: &Event) -> Done {
-        let Event::PaymentHeld { payment, order, verdict, authorization, spans } = event else {
-            return Err(LedgerError::damaged("a hold that is none"));
-        };
-        let waiting: Option<String> =
-            sqlx::query_scalar("SELECT state FROM payments WHERE payment = ?")
-                .bind(payment.as_str())
-                .fetch_optional(&mut *self.conn)
-                .await?;
-        match waiting {
-            Some(_) => self.step(payment, PaymentState::Held).await.map(|_| ())?,
-            None => self.insert_payment(payment, order, verdict, PaymentState::Held).await?,
-        }
-        sqlx::query(
-            "UPDATE payments SET spans = ?, from_address = ?, nonce = ?, valid_after_s = ?, valid_before_s = ?,
-                 verdict = ? WHERE payment = ?",
-        )
-        .bind(json(spans)?)
-        .bind(authorization.from.to_string())
-        .bind(authorization.nonce.to_string())
-        .bind(authorization.window.valid_after_s as i64)
-        .bind(authorization.window.valid_before_s as i64)
-        .bind(json(verdict)?)
-        .bind(payment.as_str())
-        .execute(&mut *self.conn)
-        .await?;
-        let (agent, value) = (&order.intent.agent, order.intent.value);
-        for (window, label) in spans {
-            sqlx::query(
-                "INSERT INTO counters (agent, span, label, held, settled) VALUES (?, ?, ?, ?, 0)
-                 ON CONFLICT (agent, span, label) DO UPDATE SET held = held + excluded.held",
-            )
-            .bind(agent.as_str())
-            .bind(window.word())
-            .bind(label)
-            .bind(value.as_i64())
-            .execute(&mut *self.conn)
-            .await?;
-        }
-        self.move_units(&float(agent), &held(agent), value).await
+    fn end_question(&mut self, payment: &PaymentId) -> Done {
+        let agent = self.payment(payment)?.agent;
+        self.change_agent(&agent, |row| row.questions.0.retain(|waiting| waiting != payment))
     }
 
-    /// Gives a hold back: held → float, and out of every counter.
-    async fn release(
+    fn refuse(&mut self, payment: &PaymentId, place: Place) -> Done {
+        let row = self.step(payment, PaymentState::Refused, place)?;
+        self.put(PaymentRow { verdict_seq: place.seq, ..row });
+        Ok(())
+    }
+
+    /// Reserves: float → held, and one line in each counter.
+    fn hold(
+        &mut self,
+        payment: &PaymentId,
+        order: &Order,
+        authorization: &Authorization,
+        (own, shared): (&[Counted], Option<&SharedHold>),
+        place: Place,
+    ) -> Done {
+        if self.get::<PaymentRow>((payment.clone(),))?.is_some() {
+            let row = self.step(payment, PaymentState::Held, place)?;
+            self.put(row);
+        } else {
+            self.insert_payment(payment, order, PaymentState::Held, place)?;
+        }
+        let (agent, value) = (&order.intent.agent, order.intent.value);
+        let of = |holder: &str, counted: &Counted| {
+            Span(holder.to_owned(), counted.window, counted.label.clone())
+        };
+        let mut spans: Vec<Span> = own.iter().map(|c| of(agent.as_str(), c)).collect();
+        if let Some(hold) = shared {
+            spans.extend(hold.spans.iter().map(|c| of(hold.shared.as_str(), c)));
+        }
+        for Span(holder, window, label) in &spans {
+            if *window == Window::Hour {
+                let mut hour = self.hour(holder)?;
+                hour.add(minute(label)?, value).ok_or_else(overflow)?;
+                self.put(HourRow { holder: holder.clone(), minutes: Json(hour) });
+                continue;
+            }
+            let mut counter = self.counter(holder, *window, label)?;
+            counter.held = sum(counter.held, value)?;
+            self.put(counter);
+        }
+        let row = self.payment(payment)?;
+        self.put(PaymentRow {
+            spans: Some(Json(spans)),
+            from_address: Some(authorization.from),
+            nonce: Some(authorization.nonce),
+            valid_after_s: Some(authorization.window.valid_after_s),
+            valid_before_s: Some(authorization.window.valid_before_s),
+            verdict_seq: place.seq,
+            ..row
+        });
+        self.move_units(&float(agent), &held(agent), value, place)
+    }
+
+    /// Gives a hold back: held → float, and out of each counter. What was signed stays in the
+    /// rolling hour, which is there to slow things down.
+    fn release(&mut self, row: &PaymentRow, unsigned: bool, place: Place) -> Done {
+        self.uncount(row, if unsigned { End::Unsigned } else { End::Unused })?;
+        self.move_units(&held(&row.agent), &float(&row.agent), row.value, place)
+    }
+
+    fn deliver(&mut self, payment: &PaymentId, delivery: &Delivery, place: Place) -> Done {
+        let (to, status, sha256, note) = match delivery {
+            Delivery::Delivered { status, response_sha256, .. } => {
+                (PaymentState::Delivered, Some(*status), Some(*response_sha256), None)
+            }
+            Delivery::Unknown { status, why } => {
+                (PaymentState::Unknown, *status, None, Some(why.clone()))
+            }
+        };
+        let stored = self.payment(payment)?;
+        // The chain can be faster than the payee's answer: then only the answer is kept.
+        let row = match stored.state {
+            PaymentState::Settled => PaymentRow { updated_ms: place.at_ms, ..stored },
+            _ => self.step(payment, to, place)?,
+        };
+        if to == PaymentState::Unknown {
+            let origin = row.origin.clone();
+            self.tally(Subject::Payee { origin }, SignalKind::Undelivered, place)?;
+        }
+        self.put(PaymentRow { response_status: status, response_sha256: sha256, note, ..row });
+        Ok(())
+    }
+
+    /// Spends a hold: held → payee, and from held to settled in every counter.
+    fn settle(&mut self, payment: &PaymentId, tx: &B256, block: u64, place: Place) -> Done {
+        let row = self.step(payment, PaymentState::Settled, place)?;
+        self.uncount(&row, End::Settled)?;
+        self.see_payee(&row.payee(), place, Some((row.value, &row.what)))?;
+        self.see_price(&row)?;
+        self.move_units(&held(&row.agent), &payee_account(&row.origin), row.value, place)?;
+        self.put(PaymentRow { tx: Some(tx.to_string()), block: Some(block), note: None, ..row });
+        Ok(())
+    }
+
+    /// Takes a hold out of its counters, into what is settled or out altogether.
+    fn uncount(&mut self, row: &PaymentRow, end: End) -> Done {
+        let gone = || LedgerError::damaged("a hold that no counter holds");
+        for Span(holder, window, label) in row.spans.iter().flat_map(|spans| &spans.0) {
+            if *window == Window::Hour {
+                if end == End::Unsigned {
+                    let mut hour = self.hour(holder)?;
+                    hour.take(minute(label)?, row.value);
+                    self.put(HourRow { holder: holder.clone(), minutes: Json(hour) });
+                }
+                continue;
+            }
+            let mut counter = self.counter(holder, *window, label)?;
+            counter.held = counter.held.checked_sub(row.value).ok_or_else(gone)?;
+            if end == End::Settled {
+                counter.settled = sum(counter.settled, row.value)?;
+            }
+            self.put(counter);
+        }
+        Ok(())
+    }
+
+    /// One step in a payment's life, checked against the drawn one; the caller puts the row.
+    fn step(
         &mut self,
         payment: &PaymentId,
         to: PaymentState,
-        note: Option<&String>,
-        block: Option<u64>,
-    ) -> Done {
-        let stored = self.step(payment, to).await?;
-        self.count(&stored, false).await?;
-        sqlx::query(
-            // A void payment never was one, so its key is free for another try.
-            "UPDATE payments SET note = ?, block = ?, client_key = iif(state = 'void', NULL, client_key)
-             WHERE payment = ?",
-        )
-        .bind(note)
-        .bind(block.map(|b| b as i64))
-        .bind(payment.as_str())
-        .execute(&mut *self.conn)
-        .await?;
-        self.move_units(&held(&stored.agent), &float(&stored.agent), stored.value).await
+        place: Place,
+    ) -> Result<PaymentRow, LedgerError> {
+        let mut row = self.payment(payment)?;
+        row.state = row.state.to(to)?;
+        row.updated_ms = place.at_ms;
+        Ok(row)
     }
 
-    async fn deliver(&mut self, payment: &PaymentId, delivery: &Delivery) -> Done {
-        let (to, status, sha, note) = match delivery {
-            Delivery::Delivered { status, response_sha256, .. } => {
-                (PaymentState::Delivered, Some(*status), Some(response_sha256.to_string()), None)
-            }
-            Delivery::Unknown { status, why } => {
-                (PaymentState::Unknown, *status, None, Some(why.as_str()))
-            }
-        };
-        // The chain can be faster than the payee's answer: then only the answer is kept.
-        if self.stored(payment).await?.state != PaymentState::Settled {
-            self.step(payment, to).await?;
+    /// A counter, or an empty one.
+    pub(crate) fn counter(
+        &mut self,
+        holder: &str,
+        span: Window,
+        label: &str,
+    ) -> Result<CounterRow, LedgerError> {
+        let key = (holder.to_owned(), span, label.to_owned());
+        Ok(self.get::<CounterRow>(key)?.unwrap_or_else(|| CounterRow {
+            holder: holder.to_owned(),
+            span,
+            label: label.to_owned(),
+            held: Units::ZERO,
+            settled: Units::ZERO,
+        }))
+    }
+
+    /// The rolling hour of a holder.
+    pub(crate) fn hour(&mut self, holder: &str) -> Result<HourUse, LedgerError> {
+        let row = self.get::<HourRow>((holder.to_owned(),))?;
+        Ok(row.map(|row| row.minutes.0).unwrap_or_default())
+    }
+
+    fn see_payee(&mut self, payee: &Payee, place: Place, paid: Option<(Units, &str)>) -> Done {
+        let (chain_id, contract) = (payee.asset.chain_id, payee.asset.contract);
+        let key = (payee.origin.clone(), payee.pay_to, chain_id, contract);
+        let known = self.get::<PayeeRow>(key)?;
+        let mut row = known.unwrap_or_else(|| PayeeRow {
+            origin: payee.origin.clone(),
+            pay_to: payee.pay_to,
+            chain_id,
+            contract,
+            first_seen_ms: place.at_ms,
+            last_seen_ms: place.at_ms,
+            last_value: None,
+            last_what: None,
+        });
+        row.last_seen_ms = place.at_ms;
+        if let Some((value, what)) = paid {
+            (row.last_value, row.last_what) = (Some(value), Some(what.to_owned()));
         }
-        sqlx::query(
-            "UPDATE payments SET response_status = ?, response_sha256 = ?, note = ?, updated_ms = ? WHERE payment = ?",
-        )
-        .bind(status)
-        .bind(sha)
-        .bind(note)
-        .bind(self.at_ms)
-        .bind(payment.as_str())
-        .execute(&mut *self.conn)
-        .await?;
+        self.put(row);
+        let origin = payee.origin.clone();
+        self.put(OriginRow { origin, chain_id, contract, pay_to: payee.pay_to });
         Ok(())
     }
 
-    /// Spends a hold: held → paid, and from held to settled in every counter.
-    async fn settle(&mut self, payment: &PaymentId, transaction: &str, block: u64) -> Done {
-        let stored = self.step(payment, PaymentState::Settled).await?;
-        self.count(&stored, true).await?;
-        sqlx::query("UPDATE payments SET tx = ?, block = ?, note = NULL WHERE payment = ?")
-            .bind(transaction)
-            .bind(block as i64)
-            .bind(payment.as_str())
-            .execute(&mut *self.conn)
-            .await?;
-        self.see_payee(&stored.payee, Some(stored.value), Some(&stored.what)).await?;
-        self.move_units(&held(&stored.agent), &paid(&stored.agent), stored.value).await
-    }
-
-    async fn count(&mut self, stored: &Stored, settled: bool) -> Done {
-        for (window, label) in &stored.spans {
-            let done = sqlx::query(
-                "UPDATE counters SET held = held - ?1, settled = settled + iif(?2, ?1, 0)
-                 WHERE agent = ?3 AND span = ?4 AND label = ?5",
-            )
-            .bind(stored.value.as_i64())
-            .bind(settled)
-            .bind(stored.agent.as_str())
-            .bind(window.word())
-            .bind(label)
-            .execute(&mut *self.conn)
-            .await?;
-            one_row(done.rows_affected(), "a hold that no counter holds")?;
-        }
+    fn see_price(&mut self, paid: &PaymentRow) -> Done {
+        let (origin, item) = (paid.origin.clone(), paid.item());
+        let row = self.get::<PriceRow>((origin.clone(), item.clone()))?;
+        let mut last = row.map(|row| row.last.0).unwrap_or_default();
+        last.push(paid.value);
+        let too_many = last.len().saturating_sub(PRICES_KEPT);
+        last.drain(..too_many);
+        self.put(PriceRow { origin, item, last: Json(last) });
         Ok(())
     }
 
-    async fn refill(&mut self, event: &Event) -> Done {
+    /// Notes that something odd happened.
+    fn tally(&mut self, subject: Subject, kind: SignalKind, place: Place) -> Done {
+        let row = self.get::<TallyRow>((subject.clone(), kind))?;
+        let mut times = row.map(|row| row.times.0).unwrap_or_default();
+        times.push(place.at_ms);
+        times.retain(|at| *at > place.at_ms.saturating_sub(TALLY_MS));
+        let too_many = times.len().saturating_sub(TALLIES_KEPT);
+        times.drain(..too_many);
+        self.put(TallyRow { subject, kind, times: Json(times) });
+        Ok(())
+    }
+
+    fn apply_to_float(&mut self, event: &Event, place: Place) -> Done {
         match event {
             Event::RefillGranted { refill, agent, value, asset, .. } => {
-                sqlx::query(
-                    "INSERT INTO refills (refill, agent, value, chain_id, contract, state, at_ms)
-                     VALUES (?, ?, ?, ?, ?, 'granted', ?)",
-                )
-                .bind(refill.as_str())
-                .bind(agent.as_str())
-                .bind(value.as_i64())
-                .bind(asset.chain_id as i64)
-                .bind(asset.contract.to_string())
-                .bind(self.at_ms)
-                .execute(&mut *self.conn)
-                .await?;
+                self.put(RefillRow {
+                    refill: refill.clone(),
+                    agent: agent.clone(),
+                    value: *value,
+                    chain_id: asset.chain_id,
+                    contract: asset.contract,
+                    state: "granted".into(),
+                    tx: None,
+                    block: None,
+                    note: None,
+                    at_ms: place.at_ms,
+                });
                 Ok(())
             }
             Event::RefillSent { refill, transaction } => {
-                let done = sqlx::query("UPDATE refills SET state = 'sent', tx = ? WHERE refill = ? AND state = 'granted'")
-                    .bind(transaction.to_string())
-                    .bind(refill.as_str())
-                    .execute(&mut *self.conn)
-                    .await?;
-                one_row(done.rows_affected(), "a refill that was not granted")
-            }
-            Event::RefillSettled { refill, transaction, block } => {
-                let row = sqlx::query(
-                    "UPDATE refills SET state = 'settled', tx = ?, block = ?
-                     WHERE refill = ? AND state IN ('granted', 'sent') RETURNING agent, value",
-                )
-                .bind(transaction.to_string())
-                .bind(*block as i64)
-                .bind(refill.as_str())
-                .fetch_optional(&mut *self.conn)
-                .await?
-                .ok_or_else(|| LedgerError::damaged("a refill that was not sent"))?;
-                let agent = id(row.try_get("agent")?)?;
-                let value = units(row.try_get("value")?)?;
-                self.move_units("treasury", &float(&agent), value).await
-            }
-            Event::RefillFailed { refill, why } => {
-                sqlx::query("UPDATE refills SET state = 'failed', note = ? WHERE refill = ?")
-                    .bind(why)
-                    .bind(refill.as_str())
-                    .execute(&mut *self.conn)
-                    .await?;
+                let row = self.refill(refill, &["granted"])?;
+                self.put(RefillRow { state: "sent".into(), tx: Some(*transaction), ..row });
                 Ok(())
             }
-            _ => Err(LedgerError::damaged("a refill that is none")),
+            Event::RefillSettled { refill, transaction, block } => {
+                let row = self.refill(refill, &["granted", "sent"])?;
+                self.move_units("treasury", &float(&row.agent), row.value, place)?;
+                self.put(RefillRow {
+                    state: "settled".into(),
+                    tx: Some(*transaction),
+                    block: Some(*block),
+                    ..row
+                });
+                Ok(())
+            }
+            Event::RefillFailed { refill, why } => {
+                let row = self.refill(refill, &["granted", "sent"])?;
+                self.put(RefillRow { state: "failed".into(), note: Some(why.clone()), ..row });
+                Ok(())
+            }
+            Event::FloatReceived { agent, value, transaction, log_index, .. } => {
+                self.put(ReceiptRow {
+                    tx: *transaction,
+                    log_index: *log_index,
+                    agent: agent.clone(),
+                });
+                self.move_units("outside", &float(agent), *value, place)
+            }
+            _ => Err(misplaced()),
         }
     }
 
-    async fn see_payee(&mut self, payee: &Payee, value: Option<Units>, what: Option<&str>) -> Done {
-        sqlx::query(
-            "INSERT INTO payees (origin, pay_to, chain_id, contract, first_seen_ms, last_seen_ms, last_value, last_what)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)
-             ON CONFLICT DO UPDATE SET last_seen_ms = ?5, last_value = coalesce(?6, last_value),
-                 last_what = coalesce(?7, last_what)",
-        )
-        .bind(&payee.origin)
-        .bind(payee.pay_to.to_string())
-        .bind(payee.asset.chain_id as i64)
-        .bind(payee.asset.contract.to_string())
-        .bind(self.at_ms)
-        .bind(value.map(Units::as_i64))
-        .bind(what)
-        .execute(&mut *self.conn)
-        .await?;
-        Ok(())
-    }
-
-    /// One step in a payment's life, checked against the drawn one.
-    async fn step(&mut self, payment: &PaymentId, to: PaymentState) -> Result<Stored, LedgerError> {
-        let stored = self.stored(payment).await?;
-        stored.state.to(to)?;
-        sqlx::query("UPDATE payments SET state = ?, updated_ms = ? WHERE payment = ?")
-            .bind(to.word())
-            .bind(self.at_ms)
-            .bind(payment.as_str())
-            .execute(&mut *self.conn)
-            .await?;
-        Ok(stored)
-    }
-
-    async fn stored(&mut self, payment: &PaymentId) -> Result<Stored, LedgerError> {
-        let row = sqlx::query(
-            "SELECT agent, state, value, origin, pay_to, chain_id, contract, what, spans FROM payments WHERE payment = ?",
-        )
-        .bind(payment.as_str())
-        .fetch_optional(&mut *self.conn)
-        .await?
-        .ok_or_else(|| LedgerError::NoPayment { payment: payment.clone() })?;
-        let spans: Option<String> = row.try_get("spans")?;
-        Ok(Stored {
-            agent: id(row.try_get("agent")?)?,
-            state: state(row.try_get("state")?)?,
-            value: units(row.try_get("value")?)?,
-            payee: crate::read::payee_of(&row)?,
-            what: row.try_get("what")?,
-            spans: spans.map_or(Ok(Vec::new()), |text| {
-                serde_json::from_str(&text).map_err(|e| LedgerError::damaged(e.to_string()))
-            })?,
-        })
+    /// A refill that stands where it has to for the next step.
+    fn refill(
+        &mut self,
+        refill: &imprest_domain::RefillId,
+        states: &[&str],
+    ) -> Result<RefillRow, LedgerError> {
+        self.get::<RefillRow>((refill.clone(),))?
+            .filter(|row| states.contains(&row.state.as_str()))
+            .ok_or_else(|| LedgerError::damaged("a refill that is not under way"))
     }
 
     /// One double entry: out of one account and into another.
-    async fn move_units(&mut self, from: &str, to: &str, value: Units) -> Done {
-        for (account, units) in [(from, -value.as_i64()), (to, value.as_i64())] {
-            sqlx::query("INSERT INTO entries (seq, account, units) VALUES (?, ?, ?)")
-                .bind(self.seq)
-                .bind(account)
-                .bind(units)
-                .execute(&mut *self.conn)
-                .await?;
-            sqlx::query("INSERT OR IGNORE INTO accounts (account, units) VALUES (?, 0)")
-                .bind(account)
-                .execute(&mut *self.conn)
-                .await?;
-            sqlx::query("UPDATE accounts SET units = units + ? WHERE account = ?")
-                .bind(units)
-                .bind(account)
-                .execute(&mut *self.conn)
-                .await?;
+    fn move_units(&mut self, credit: &str, debit: &str, units: Units, place: Place) -> Done {
+        if units.is_zero() {
+            return Ok(());
         }
+        for (account, change) in [(credit, -units.as_i64()), (debit, units.as_i64())] {
+            let key = (account.to_owned(),);
+            let before = self.get::<AccountRow>(key)?.map_or(0, |row| row.units);
+            let after = before.checked_add(change).ok_or_else(overflow)?;
+            if after < 0 && !matches!(account, "treasury" | "outside") {
+                return Err(LedgerError::damaged(format!("the account {account} below zero")));
+            }
+            self.put(AccountRow { account: account.to_owned(), units: after });
+        }
+        self.put(EntryRow {
+            seq: place.seq,
+            debit: debit.to_owned(),
+            credit: credit.to_owned(),
+            units,
+        });
         Ok(())
     }
 }
 
-fn one_row(rows: u64, otherwise: &str) -> Done {
-    if rows == 1 { Ok(()) } else { Err(LedgerError::damaged(otherwise)) }
+fn sum(a: Units, b: Units) -> Result<Units, LedgerError> {
+    a.checked_add(b).ok_or_else(overflow)
 }
 
-pub(crate) fn id<T: std::str::FromStr>(text: String) -> Result<T, LedgerError> {
-    text.parse().map_err(|_| LedgerError::damaged(format!("“{text}” where an identifier belongs")))
+fn overflow() -> LedgerError {
+    LedgerError::damaged("a sum past all limits")
 }
 
-pub(crate) fn state(word: String) -> Result<PaymentState, LedgerError> {
-    PaymentState::from_word(&word)
-        .ok_or_else(|| LedgerError::damaged(format!("“{word}” where a state belongs")))
+fn misplaced() -> LedgerError {
+    LedgerError::damaged("an event of another kind")
 }
 
-pub(crate) fn units(stored: i64) -> Result<Units, LedgerError> {
-    Units::try_from(stored).map_err(|_| LedgerError::damaged("a negative amount"))
+/// The minute an hour's counter is named after.
+fn minute(label: &str) -> Result<i64, LedgerError> {
+    label.parse().map_err(|_| LedgerError::damaged("a minute that is no number"))
 }

@@ -69,6 +69,39 @@ pub enum LedgerError {
         /// Which.
         agent: AgentId,
     },
+    /// No such shared budget.
+    #[error("There is no shared budget “{name}” at this desk.")]
+    NoShared {
+        /// What was asked for.
+        name: String,
+    },
+    /// A budget keeps the asset it was made in.
+    #[error(
+        "A budget’s asset cannot change, because what was spent is counted in it. Make a new agent instead."
+    )]
+    OtherAsset,
+    /// What gives authority is written only while the vault that seals the books is open.
+    #[error(
+        "The vault is locked, so nothing that gives authority can be written. Unlock it first."
+    )]
+    Locked,
+    /// The vault's seal under the log is not the vault's, or not under this log.
+    #[error(
+        "The ledger is not the one the vault sealed: {what}. Nothing is signed. Run `imprest verify`, and put a backup in its place."
+    )]
+    Forged {
+        /// What does not fit.
+        what: String,
+    },
+    /// No such signal, or it is over.
+    #[error("There is no open signal {signal}.")]
+    NoSignal {
+        /// Its number.
+        signal: u64,
+    },
+    /// The system's clock is not behind the books'.
+    #[error("The clock is not behind the books, so there is nothing to accept.")]
+    ClockAgrees,
     /// No such payment.
     #[error("There is no payment {payment} in the books.")]
     NoPayment {
@@ -98,8 +131,17 @@ pub enum LedgerError {
         what: String,
     },
     /// SQLite refused for another reason.
-    #[error("The ledger could not be used: {0}")]
-    Database(#[source] sqlx::Error),
+    #[error("The ledger could not be used: {0}. Run `imprest verify` to see what it holds.")]
+    Database(String),
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> LedgerError {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => LedgerError::DiskFull,
+            _ => LedgerError::Database(error.to_string()),
+        }
+    }
 }
 
 impl From<sqlx::Error> for LedgerError {
@@ -111,7 +153,7 @@ impl From<sqlx::Error> for LedgerError {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
                 LedgerError::Damaged { what: error.to_string() }
             }
-            _ => LedgerError::Database(error),
+            _ => LedgerError::Database(error.to_string()),
         }
     }
 }

@@ -1,13 +1,17 @@
 //! The log: what happened, in the order it happened, each event chained to the one before.
 
+use crate::error::LedgerError;
 use alloy_primitives::{Address, B256};
 use imprest_domain::{
-    AgentId, AgentName, ApprovalId, AssetId, Authorization, Budget, Grade, Intent, Payee,
-    PaymentId, RefillId, Units, Verdict, Window,
+    AgentId, AgentName, ApprovalId, AssetId, Authorization, Budget, Counted, Grade, Intent, Payee,
+    PaymentId, RefillId, SharedId, SignalKind, Subject, Units, Verdict, Window,
 };
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use std::marker::PhantomData;
 
 /// What an agent asked for, bound to one quote: the frozen subject of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,16 +87,102 @@ pub enum Delivery {
     },
 }
 
-/// Everything that can happen to the books.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "event")]
-#[allow(
-    missing_docs,
-    reason = "each variant is documented; its fields are named for what they are"
-)]
-pub enum Event {
+/// A value whose JSON is kept as it was written and read only when somebody asks: a replay walks
+/// over millions of verdicts and needs to look into few.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent, bound = "")]
+pub struct Later<T> {
+    json: Box<RawValue>,
+    #[serde(skip)]
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned> Later<T> {
+    /// Writes a value down.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn of(value: &T) -> Result<Later<T>, LedgerError> {
+        let json = serde_json::value::to_raw_value(value)
+            .map_err(|e| LedgerError::damaged(format!("a value that cannot be written: {e}")))?;
+        Ok(Later { json, kind: PhantomData })
+    }
+
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// When the JSON is of another form.
+    pub fn read(&self) -> Result<T, LedgerError> {
+        serde_json::from_str(self.json.get()).map_err(|e| LedgerError::damaged(e.to_string()))
+    }
+}
+
+impl<T> PartialEq for Later<T> {
+    fn eq(&self, other: &Later<T>) -> bool {
+        self.json.get() == other.json.get()
+    }
+}
+
+macro_rules! events {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident $word:literal {
+            $($(#[$attribute:meta])* $field:ident: $type:ty),* $(,)?
+        }
+    )*) => {
+        /// Everything that can happen to the books.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(tag = "event")]
+        #[allow(
+            missing_docs,
+            clippy::large_enum_variant,
+            reason = "each variant is documented, its fields are named for what they are, and an event lives for one write"
+        )]
+        pub enum Event {
+            $($(#[$doc])* #[serde(rename = $word)] $name { $($(#[$attribute])* $field: $type),* },)*
+        }
+
+        impl Event {
+            /// The word it is stored under, the same as in its JSON.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Event::$name { .. } => $word,)*
+                }
+            }
+
+            /// Reads an event that was stored under `kind`.
+            ///
+            /// # Errors
+            /// [`LedgerError::Damaged`] for a body of another form or another kind.
+            pub fn parse(kind: &str, body: &str) -> Result<Event, LedgerError> {
+                match kind {
+                    $($word => {
+                        // Each kind has its own reader: one that tries all of them would have to
+                        // take the whole body apart first.
+                        #[derive(Deserialize)]
+                        struct Fields {
+                            event: Box<str>,
+                            $($(#[$attribute])* $field: $type,)*
+                        }
+                        let Fields { event, $($field),* } = serde_json::from_str(body)
+                            .map_err(|e| LedgerError::damaged(e.to_string()))?;
+                        if &*event != $word {
+                            return Err(LedgerError::damaged(format!(
+                                "“{event}” stored as {}", $word
+                            )));
+                        }
+                        Ok(Event::$name { $($field),* })
+                    })*
+                    other => Err(LedgerError::damaged(format!("an event of the kind “{other}”"))),
+                }
+            }
+        }
+    };
+}
+
+events! {
     /// The owner made an agent.
-    AgentAdded {
+    AgentAdded "agent_added" {
         agent: AgentId,
         name: AgentName,
         account: u32,
@@ -100,102 +190,176 @@ pub enum Event {
         grade: Grade,
         budget: Budget,
         token_sha256: String,
-    },
+    }
     /// The owner changed limits.
-    BudgetSet { agent: AgentId, budget: Budget },
+    BudgetSet "budget_set" {
+        agent: AgentId,
+        budget: Budget,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        carried: Vec<Carried>,
+    }
     /// The owner changed a grade.
-    GradeSet { agent: AgentId, grade: Grade },
+    GradeSet "grade_set" { agent: AgentId, grade: Grade }
     /// The owner replaced a credential.
-    TokenRotated { agent: AgentId, token_sha256: String },
+    TokenRotated "token_rotated" { agent: AgentId, token_sha256: String }
     /// The owner took a credential away for good.
-    AgentRevoked { agent: AgentId },
+    AgentRevoked "agent_revoked" { agent: AgentId }
+    /// The owner made a budget for several agents to share.
+    SharedAdded "shared_added" { shared: SharedId, name: AgentName, budget: Budget }
+    /// The owner changed a shared budget.
+    SharedSet "shared_set" {
+        shared: SharedId,
+        budget: Budget,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        carried: Vec<Carried>,
+    }
+    /// The owner put an agent under a shared budget, or took it out.
+    AgentShared "agent_shared" {
+        agent: AgentId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shared: Option<SharedId>,
+    }
     /// The owner stopped all payments.
-    Frozen,
+    Frozen "frozen" {}
     /// The owner let them go on.
-    Thawed,
+    Thawed "thawed" {}
+    /// The owner accepted that the system's clock is right and the books' was ahead of it.
+    ClockSet "clock_set" { from: Timestamp, to: Timestamp }
     /// The owner (or practice mode, for its own shop) named a payee as known.
-    PayeeTrusted { payee: Payee },
+    PayeeTrusted "payee_trusted" { payee: Payee }
     /// The owner let agents reach a local address.
-    HostAllowed { host: String },
+    HostAllowed "host_allowed" { host: String }
     /// The owner took that back.
-    HostRemoved { host: String },
+    HostRemoved "host_removed" { host: String }
     /// The rules said no.
-    PaymentRefused { payment: PaymentId, order: Order, verdict: Verdict },
-    /// The rules said ask.
-    PaymentAsked {
+    PaymentRefused "payment_refused" {
         payment: PaymentId,
         order: Order,
-        verdict: Verdict,
+        verdict: Later<Verdict>,
+        /// Whether it counts towards a burst: the agent ran against a limit or a rule, and not
+        /// against a freeze or its own maximum.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hard: bool,
+    }
+    /// The rules said ask.
+    PaymentAsked "payment_asked" {
+        payment: PaymentId,
+        order: Order,
+        verdict: Later<Verdict>,
         approval: ApprovalId,
         expires_at: Timestamp,
-    },
+    }
     /// A question ended.
-    ApprovalAnswered { approval: ApprovalId, payment: PaymentId, answer: Answer, verdict: Verdict },
+    ApprovalAnswered "approval_answered" {
+        approval: ApprovalId,
+        payment: PaymentId,
+        answer: Answer,
+        verdict: Later<Verdict>,
+    }
     /// Money is reserved; from here on a signature may exist.
-    PaymentHeld {
+    PaymentHeld "payment_held" {
         payment: PaymentId,
         order: Order,
-        verdict: Verdict,
+        verdict: Later<Verdict>,
         authorization: Authorization,
-        spans: Vec<(Window, String)>,
-    },
+        spans: Vec<Counted>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shared: Option<SharedHold>,
+    }
     /// The hold came back; no signature ever existed.
-    PaymentVoided { payment: PaymentId, why: String },
+    PaymentVoided "payment_voided" { payment: PaymentId, why: String }
     /// The payee answered, or did not.
-    PaymentDelivered { payment: PaymentId, delivery: Delivery },
+    PaymentDelivered "payment_delivered" { payment: PaymentId, delivery: Delivery }
     /// The chain says it was paid.
-    PaymentSettled { payment: PaymentId, transaction: B256, block: u64 },
+    PaymentSettled "payment_settled" { payment: PaymentId, transaction: B256, block: u64 }
     /// The signature's time ran out unused.
-    PaymentExpired { payment: PaymentId, block: u64 },
+    PaymentExpired "payment_expired" { payment: PaymentId, block: u64 }
     /// The owner sends money from the treasury to a float.
-    RefillGranted { refill: RefillId, agent: AgentId, to: Address, value: Units, asset: AssetId },
+    RefillGranted "refill_granted" {
+        refill: RefillId,
+        agent: AgentId,
+        to: Address,
+        value: Units,
+        asset: AssetId,
+    }
     /// The refill's transaction was signed.
-    RefillSent { refill: RefillId, transaction: B256 },
+    RefillSent "refill_sent" { refill: RefillId, transaction: B256 }
     /// The chain says it arrived.
-    RefillSettled { refill: RefillId, transaction: B256, block: u64 },
+    RefillSettled "refill_settled" { refill: RefillId, transaction: B256, block: u64 }
     /// It did not.
-    RefillFailed { refill: RefillId, why: String },
+    RefillFailed "refill_failed" { refill: RefillId, why: String }
     /// Money reached a float from somewhere else.
-    FloatReceived {
+    FloatReceived "float_received" {
         agent: AgentId,
         from: Address,
         value: Units,
         transaction: B256,
         log_index: u64,
         block: u64,
-    },
+    }
+    /// Something looked odd; danger rises.
+    SignalRaised "signal_raised" { kind: SignalKind, subject: Subject, detail: String }
+    /// The owner acknowledged a signal, or what disagreed agrees again.
+    SignalAnswered "signal_answered" { signal: u64, by: SignalAnswer }
+    /// An agent's credential was used from a place for the first time.
+    PlaceSeen "place_seen" { agent: AgentId, place: String }
+}
+
+/// What a hold under a shared budget counts against besides the agent's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedHold {
+    /// Which shared budget.
+    pub shared: SharedId,
+    /// Its counters.
+    pub spans: Vec<Counted>,
+}
+
+/// A window that another time zone gives another name. Both are written down, so that a replay
+/// needs no time zones and cannot come to another result when those change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Which kind.
+    pub window: Window,
+    /// Its label in the old zone.
+    pub from: String,
+    /// Its label in the new one.
+    pub to: String,
+}
+
+impl Carried {
+    /// The windows that `now` falls into and that change their names from one budget to the other.
+    ///
+    /// # Errors
+    /// When a zone is unknown.
+    pub(crate) fn between(
+        old: &Budget,
+        new: &Budget,
+        now: Timestamp,
+    ) -> Result<Vec<Carried>, LedgerError> {
+        let mut carried = Vec::new();
+        for window in
+            [Window::Day, Window::Week, Window::Month, Window::PayeeDay, Window::NewPayeeDay]
+        {
+            let (from, to) = (old.span(window, now)?.label, new.span(window, now)?.label);
+            if from != to {
+                carried.push(Carried { window, from, to });
+            }
+        }
+        Ok(carried)
+    }
+}
+
+/// Who or what ended a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignalAnswer {
+    /// The owner, who saw it.
+    Owner,
+    /// What disagreed agrees again.
+    Agreement,
 }
 
 impl Event {
-    /// The word it is stored under, the same as in its JSON.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Event::AgentAdded { .. } => "agent_added",
-            Event::BudgetSet { .. } => "budget_set",
-            Event::GradeSet { .. } => "grade_set",
-            Event::TokenRotated { .. } => "token_rotated",
-            Event::AgentRevoked { .. } => "agent_revoked",
-            Event::Frozen => "frozen",
-            Event::Thawed => "thawed",
-            Event::PayeeTrusted { .. } => "payee_trusted",
-            Event::HostAllowed { .. } => "host_allowed",
-            Event::HostRemoved { .. } => "host_removed",
-            Event::PaymentRefused { .. } => "payment_refused",
-            Event::PaymentAsked { .. } => "payment_asked",
-            Event::ApprovalAnswered { .. } => "approval_answered",
-            Event::PaymentHeld { .. } => "payment_held",
-            Event::PaymentVoided { .. } => "payment_voided",
-            Event::PaymentDelivered { .. } => "payment_delivered",
-            Event::PaymentSettled { .. } => "payment_settled",
-            Event::PaymentExpired { .. } => "payment_expired",
-            Event::RefillGranted { .. } => "refill_granted",
-            Event::RefillSent { .. } => "refill_sent",
-            Event::RefillSettled { .. } => "refill_settled",
-            Event::RefillFailed { .. } => "refill_failed",
-            Event::FloatReceived { .. } => "float_received",
-        }
-    }
-
     /// The payment it is about, if it is about one.
     pub fn payment(&self) -> Option<&PaymentId> {
         match self {
@@ -209,6 +373,28 @@ impl Event {
             | Event::PaymentExpired { payment, .. } => Some(payment),
             _ => None,
         }
+    }
+
+    /// Whether only an owner with an open vault can have caused it: what gives authority, or
+    /// reserves money for a signature. Such an event is always under the vault's seal.
+    pub fn needs_the_vault(&self) -> bool {
+        matches!(
+            self,
+            Event::AgentAdded { .. }
+                | Event::BudgetSet { .. }
+                | Event::GradeSet { .. }
+                | Event::TokenRotated { .. }
+                | Event::SharedAdded { .. }
+                | Event::SharedSet { .. }
+                | Event::AgentShared { .. }
+                | Event::Thawed {}
+                | Event::ClockSet { .. }
+                | Event::PayeeTrusted { .. }
+                | Event::HostAllowed { .. }
+                | Event::PaymentHeld { .. }
+                | Event::RefillGranted { .. }
+                | Event::SignalAnswered { by: SignalAnswer::Owner, .. }
+        )
     }
 }
 

@@ -8,30 +8,49 @@
 
 mod agents;
 mod apply;
+mod books;
+mod cell;
+mod clock;
 mod error;
 mod event;
+mod facts;
 mod grant;
+mod kept;
+mod migrate;
 mod payments;
 mod read;
 mod refills;
 mod reserve;
+mod rows;
+mod seal;
+mod search;
+mod shared;
+mod signals;
 mod store;
+mod table;
 mod verify;
 
 pub use agents::{Agent, NewAgent};
+pub use clock::{CLOCK_TOLERANCE, Clock};
 pub use error::LedgerError;
-pub use event::{Answer, Delivery, Event, Head, Order};
+pub use event::{Answer, Carried, Delivery, Event, Head, Later, Order, SharedHold, SignalAnswer};
+pub use facts::Alarm;
 pub use grant::{Grant, TransactionTerms, TreasuryGrant};
 pub use payments::OpenPayment;
 pub use read::{
-    ApprovalRecord, BookBalance, EventRecord, LastPaid, PaymentFilter, PaymentPage, PaymentRecord,
-    Totals, WindowUse,
+    ApprovalRecord, BookBalance, COUNT_MAX, EventRecord, LastPaid, PaymentFilter, PaymentPage,
+    PaymentRecord, Totals, WindowUse,
 };
 pub use refills::OpenRefill;
 pub use reserve::{Approved, Preview, Reserved};
-pub use verify::Findings;
+pub use seal::SealKey;
+pub use shared::SharedBudget;
+pub use signals::SignalRecord;
+pub use store::OpenOptions;
+pub use verify::{Findings, HeadCopy};
 
 use imprest_domain::{Outcome, Reason, Verdict};
+use jiff::Timestamp;
 use std::path::Path;
 use store::Store;
 
@@ -48,7 +67,15 @@ impl Ledger {
     /// [`LedgerError::Unreadable`], [`LedgerError::Newer`] and [`LedgerError::OldSqlite`] name
     /// the file and the way out; nothing is changed in any of these cases.
     pub async fn open(path: &Path) -> Result<Ledger, LedgerError> {
-        Ok(Ledger { store: Store::open(path).await? })
+        Ledger::open_with(path, OpenOptions::default()).await
+    }
+
+    /// Opens the ledger with a clock, or a file layer, of one's own.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub async fn open_with(path: &Path, options: OpenOptions) -> Result<Ledger, LedgerError> {
+        Ok(Ledger { store: Store::open(path, options).await? })
     }
 
     /// Closes the file after everything written is on the disk.
@@ -67,9 +94,36 @@ impl Ledger {
     }
 
     /// The one clock: the system's, but never behind the last event.
-    pub fn now(&self) -> jiff::Timestamp {
-        let mark = jiff::Timestamp::from_millisecond(self.head().at_ms).unwrap_or_default();
-        jiff::Timestamp::now().max(mark)
+    pub fn now(&self) -> Timestamp {
+        self.store.clock.now_after(&self.head()).0
+    }
+
+    /// By how much the system's clock stands behind the books', when that is more than
+    /// [`CLOCK_TOLERANCE`]; nothing is paid unasked meanwhile.
+    pub fn clock_behind(&self) -> Option<jiff::SignedDuration> {
+        let head = self.head();
+        let (now, behind) = self.store.clock.now_after(&head);
+        behind.then(|| now.duration_since(self.store.clock.system()))
+    }
+
+    /// The owner says that the system's clock is right and the books' was ahead: time goes on
+    /// from there. Windows that lie ahead stay as spent as they are.
+    ///
+    /// # Errors
+    /// [`LedgerError::ClockAgrees`] when it is not behind, [`LedgerError::Locked`], or a failed
+    /// write.
+    pub async fn accept_clock(&self) -> Result<(), LedgerError> {
+        let to = self.store.clock.system();
+        self.store
+            .write(move |tx| {
+                if !tx.clock_behind {
+                    return Err(LedgerError::ClockAgrees);
+                }
+                let from = tx.now;
+                tx.set_now(to);
+                tx.append(&Event::ClockSet { from, to }).map(|_| ())
+            })
+            .await
     }
 
     /// Lets the file grow to `pages` pages at most, so that a test can run out of disk.
@@ -80,17 +134,14 @@ impl Ledger {
     pub async fn limit_pages(&self, pages: u32) -> Result<(), LedgerError> {
         self.store
             .write(move |tx| {
-                Box::pin(async move {
-                    let sql = format!("PRAGMA max_page_count = {pages}");
-                    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *tx.conn).await?;
-                    Ok(())
-                })
+                tx.file()?.pragma_update(None, "max_page_count", pages)?;
+                Ok(())
             })
             .await
     }
 
     async fn record(&self, event: Event) -> Result<u64, LedgerError> {
-        self.store.write(move |tx| Box::pin(async move { tx.append(&event).await })).await
+        self.store.write(move |tx| tx.append(&event)).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::LedgerError;
 use crate::event::{Delivery, Event};
-use crate::{Ledger, apply, read};
+use crate::{Ledger, read, signals};
 use alloy_primitives::B256;
 use imprest_domain::{Authorization, PaymentId, PaymentState, ValidityWindow};
 use sqlx::Row;
@@ -30,7 +30,12 @@ impl Ledger {
         delivery: Delivery,
     ) -> Result<(), LedgerError> {
         let event = Event::PaymentDelivered { payment: payment.clone(), delivery };
-        self.record(event).await.map(|_| ())
+        self.store
+            .write(move |tx| {
+                tx.append(&event)?;
+                signals::after_delivery(tx, &event)
+            })
+            .await
     }
 
     /// Records that the chain paid it. Settled already is no error.
@@ -66,17 +71,10 @@ impl Ledger {
         let payment = payment.clone();
         self.store
             .write(move |tx| {
-                Box::pin(async move {
-                    let now: Option<String> =
-                        sqlx::query_scalar("SELECT state FROM payments WHERE payment = ?")
-                            .bind(payment.as_str())
-                            .fetch_optional(&mut *tx.conn)
-                            .await?;
-                    if now.as_deref() != Some(to.word()) {
-                        tx.append(&event).await?;
-                    }
-                    Ok(())
-                })
+                if tx.books.payment(&payment)?.state != to {
+                    tx.append(&event)?;
+                }
+                Ok(())
             })
             .await
     }
@@ -102,13 +100,13 @@ fn open_of(row: &SqliteRow) -> Result<OpenPayment, LedgerError> {
     };
     let payee = read::payee_of(row)?;
     Ok(OpenPayment {
-        payment: apply::id(row.try_get("payment")?)?,
-        state: apply::state(row.try_get("state")?)?,
+        payment: read::id(row.try_get("payment")?)?,
+        state: read::state(row.try_get("state")?)?,
         authorization: Authorization {
             asset: payee.asset,
             from: row.try_get::<String, _>("from_address")?.parse().map_err(|_| bad("payer"))?,
             to: payee.pay_to,
-            value: apply::units(row.try_get("value")?)?,
+            value: read::units(row.try_get("value")?)?,
             window: ValidityWindow {
                 valid_after_s: seconds("valid_after_s")?,
                 valid_before_s: seconds("valid_before_s")?,

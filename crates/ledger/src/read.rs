@@ -1,14 +1,28 @@
 //! Questions to the books. Reading changes nothing and needs no key.
 
 use crate::error::LedgerError;
-use crate::{Ledger, apply};
+use crate::{Ledger, apply, search};
 use alloy_primitives::Address;
 use imprest_domain::{
-    AgentId, ApprovalId, AssetId, Budget, Payee, PaymentId, PaymentState, Units, Verdict, Window,
+    AgentId, ApprovalId, AssetId, Budget, HourUse, Payee, PaymentId, PaymentState, Units, Verdict,
+    Window,
 };
-use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection};
+
+/// The most matches that are counted one by one.
+pub const COUNT_MAX: u64 = 10_000;
+/// A payment's columns, with the events that hold what was ordered and decided.
+const COLUMNS: &str = "p.*, o.body AS ordered, e.body AS decided";
+const JOINED: &str =
+    "FROM payments p JOIN events o ON o.seq = p.seq JOIN events e ON e.seq = p.verdict_seq";
+
+fn questions() -> String {
+    format!(
+        "SELECT {COLUMNS}, a.approval, a.state AS approval_state, a.asked_ms, a.expires_ms, a.answer
+         {JOINED} JOIN approvals a ON a.payment = p.payment"
+    )
+}
 
 /// A payment as the books have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,7 +179,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NoPayment`] when there is none.
     pub async fn payment(&self, payment: &PaymentId) -> Result<PaymentRecord, LedgerError> {
-        let row = sqlx::query("SELECT * FROM payments WHERE payment = ?")
+        let sql = format!("SELECT {COLUMNS} {JOINED} WHERE p.payment = ?");
+        let row = sqlx::query(AssertSqlSafe(sql))
             .bind(payment.as_str())
             .fetch_optional(&self.store.readers)
             .await?
@@ -182,7 +197,11 @@ impl Ledger {
         agent: &AgentId,
         key: &str,
     ) -> Result<Option<PaymentRecord>, LedgerError> {
-        let row = sqlx::query("SELECT * FROM payments WHERE agent = ? AND client_key = ?")
+        let sql = format!(
+            "SELECT {COLUMNS} {JOINED} WHERE p.payment =
+                 (SELECT payment FROM client_keys WHERE agent = ? AND client_key = ?)"
+        );
+        let row = sqlx::query(AssertSqlSafe(sql))
             .bind(agent.as_str())
             .bind(key)
             .fetch_optional(&self.store.readers)
@@ -201,12 +220,14 @@ impl Ledger {
         limit: u32,
     ) -> Result<PaymentPage, LedgerError> {
         let limit = limit.clamp(1, 1_000);
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM payments WHERE 1");
-        narrow(&mut query, filter);
+        self.catch_up_if_searching(filter).await?;
+        let mut query = matching(COLUMNS, filter);
         if let Some(before) = before_seq {
-            query.push(" AND seq < ").push_bind(i64::try_from(before).unwrap_or(i64::MAX));
+            query.push(" AND p.seq < ").push_bind(i64::try_from(before).unwrap_or(i64::MAX));
         }
-        query.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(limit) + 1);
+        // The text index is walked in its own order, which is the same.
+        let order = if filter.text.is_some() { "t.rowid" } else { "p.seq" };
+        query.push(format!(" ORDER BY {order} DESC LIMIT ")).push_bind(i64::from(limit) + 1);
         let rows = query.build().fetch_all(&self.store.readers).await?;
         let mut payments = rows.iter().map(payment_of).collect::<Result<Vec<_>, _>>()?;
         let more = payments.len() > limit as usize;
@@ -215,15 +236,30 @@ impl Ledger {
         Ok(PaymentPage { payments, next_before_seq })
     }
 
-    /// How many payments match.
+    /// How many payments match: exactly where that is cheap, and at least [`COUNT_MAX`] where a
+    /// filter matches more than anybody counts.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn count_payments(&self, filter: &PaymentFilter) -> Result<u64, LedgerError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT count(*) FROM payments WHERE 1");
-        narrow(&mut query, filter);
-        let count: i64 = query.build_query_scalar().fetch_one(&self.store.readers).await?;
-        Ok(count.unsigned_abs())
+        if *filter == PaymentFilter::default() {
+            let all: Option<i64> = sqlx::query_scalar("SELECT payments FROM desk")
+                .fetch_optional(&self.store.readers)
+                .await?;
+            return Ok(all.unwrap_or(0).unsigned_abs());
+        }
+        self.catch_up_if_searching(filter).await?;
+        let mut query = matching("p.seq", filter);
+        query.push(" LIMIT ").push_bind(i64::try_from(COUNT_MAX).unwrap_or(i64::MAX));
+        let rows = query.build().fetch_all(&self.store.readers).await?;
+        Ok(rows.len() as u64)
+    }
+
+    async fn catch_up_if_searching(&self, filter: &PaymentFilter) -> Result<(), LedgerError> {
+        match filter.text {
+            Some(_) => self.index_words().await,
+            None => Ok(()),
+        }
     }
 
     /// Questions that wait, oldest first.
@@ -231,12 +267,8 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn waiting_approvals(&self) -> Result<Vec<ApprovalRecord>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT p.*, a.approval, a.state AS approval_state, a.asked_ms, a.expires_ms, a.answer
-             FROM approvals a JOIN payments p USING (payment) WHERE a.state = 'waiting' ORDER BY a.asked_ms",
-        )
-        .fetch_all(&self.store.readers)
-        .await?;
+        let sql = format!("{} WHERE a.state = 'waiting' ORDER BY a.asked_ms, p.seq", questions());
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.store.readers).await?;
         rows.iter().map(approval_of).collect()
     }
 
@@ -245,13 +277,10 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotWaiting`] with state “unknown” when there is none.
     pub async fn approval(&self, approval: &ApprovalId) -> Result<ApprovalRecord, LedgerError> {
-        let row = sqlx::query(
-            "SELECT p.*, a.approval, a.state AS approval_state, a.asked_ms, a.expires_ms, a.answer
-             FROM approvals a JOIN payments p USING (payment) WHERE a.approval = ?",
-        )
-        .bind(approval.as_str())
-        .fetch_optional(&self.store.readers)
-        .await?;
+        let row = sqlx::query(AssertSqlSafe(format!("{} WHERE a.approval = ?", questions())))
+            .bind(approval.as_str())
+            .fetch_optional(&self.store.readers)
+            .await?;
         row.as_ref().map(approval_of).transpose()?.ok_or_else(|| LedgerError::NotWaiting {
             approval: approval.clone(),
             state: "unknown".into(),
@@ -266,43 +295,42 @@ impl Ledger {
         &self,
         payment: &PaymentId,
     ) -> Result<Option<ApprovalRecord>, LedgerError> {
-        let row = sqlx::query(
-            "SELECT p.*, a.approval, a.state AS approval_state, a.asked_ms, a.expires_ms, a.answer
-             FROM approvals a JOIN payments p USING (payment) WHERE a.payment = ?",
-        )
-        .bind(payment.as_str())
-        .fetch_optional(&self.store.readers)
-        .await?;
+        let row = sqlx::query(AssertSqlSafe(format!("{} WHERE a.payment = ?", questions())))
+            .bind(payment.as_str())
+            .fetch_optional(&self.store.readers)
+            .await?;
         row.as_ref().map(approval_of).transpose()
     }
 
-    /// What was last paid at an origin for the same thing.
+    /// What was last paid for the same thing: the same path at the same origin.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn last_price(
         &self,
-        origin: &str,
-        what: &str,
-        before_seq: u64,
+        payee: &Payee,
+        url: &str,
     ) -> Result<Option<LastPaid>, LedgerError> {
         let row = sqlx::query(
-            "SELECT * FROM payments WHERE origin = ? AND what = ? AND state = 'settled' AND seq < ?
-             ORDER BY seq DESC LIMIT 1",
+            "SELECT p.last, y.pay_to, y.last_seen_ms FROM prices p
+             JOIN origins o ON o.origin = p.origin AND o.chain_id = ?3 AND o.contract = ?4
+             JOIN payees y ON y.origin = o.origin AND y.pay_to = o.pay_to
+                 AND y.chain_id = o.chain_id AND y.contract = o.contract
+             WHERE p.origin = ?1 AND p.item = ?2",
         )
-        .bind(origin)
-        .bind(what)
-        .bind(i64::try_from(before_seq).unwrap_or(i64::MAX))
+        .bind(&payee.origin)
+        .bind(crate::rows::item_of(url))
+        .bind(payee.asset.chain_id as i64)
+        .bind(payee.asset.contract.to_string())
         .fetch_optional(&self.store.readers)
         .await?;
-        row.map(|row| {
-            Ok(LastPaid {
-                value: apply::units(row.try_get("value")?)?,
-                pay_to: payee_of(&row)?.pay_to,
-                at_ms: row.try_get("at_ms")?,
-            })
-        })
-        .transpose()
+        let Some(row) = row else { return Ok(None) };
+        let prices: Vec<Units> = serde_json::from_str(row.try_get("last")?)
+            .map_err(|_| LedgerError::damaged("a list of prices"))?;
+        let pay_to = row.try_get::<String, _>("pay_to")?;
+        let pay_to = pay_to.parse().map_err(|_| LedgerError::damaged("a payee’s address"))?;
+        let at_ms = row.try_get("last_seen_ms")?;
+        Ok(prices.last().map(|&value| LastPaid { value, pay_to, at_ms }))
     }
 
     /// Every event of a payment, oldest first.
@@ -327,18 +355,59 @@ impl Ledger {
             .collect()
     }
 
-    /// What the window of one kind that `now` falls into holds.
+    /// What the window of one kind that the desk's time falls into holds, for an agent or a
+    /// shared budget.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn window_use(
         &self,
-        agent: &AgentId,
+        holder: &str,
         budget: &Budget,
         window: Window,
     ) -> Result<WindowUse, LedgerError> {
-        let mut conn = self.store.readers.acquire().await?;
-        window_use(&mut conn, agent, budget, window, self.now()).await
+        let now = self.now();
+        if window == Window::Hour {
+            let minutes: Option<String> =
+                sqlx::query_scalar("SELECT minutes FROM hours WHERE holder = ?")
+                    .bind(holder)
+                    .fetch_optional(&self.store.readers)
+                    .await?;
+            let hour: HourUse = match minutes {
+                None => HourUse::default(),
+                Some(text) => serde_json::from_str(&text)
+                    .map_err(|_| LedgerError::damaged("a rolling hour"))?,
+            };
+            let settled = hour.units(now).unwrap_or(Units::MAX);
+            return Ok(WindowUse { settled, held: Units::ZERO });
+        }
+        let row = sqlx::query(
+            "SELECT held, settled FROM counters WHERE holder = ? AND span = ? AND label = ?",
+        )
+        .bind(holder)
+        .bind(window.word())
+        .bind(budget.span(window, now)?.label)
+        .fetch_optional(&self.store.readers)
+        .await?;
+        let Some(row) = row else { return Ok(WindowUse::default()) };
+        Ok(WindowUse {
+            settled: units(row.try_get("settled")?)?,
+            held: units(row.try_get("held")?)?,
+        })
+    }
+
+    /// How many payments a holder made in the rolling hour.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn count_this_hour(&self, holder: &str) -> Result<u32, LedgerError> {
+        let minutes: Option<String> =
+            sqlx::query_scalar("SELECT minutes FROM hours WHERE holder = ?")
+                .bind(holder)
+                .fetch_optional(&self.store.readers)
+                .await?;
+        let hour: Option<HourUse> = minutes.and_then(|text| serde_json::from_str(&text).ok());
+        Ok(hour.unwrap_or_default().count(self.now()))
     }
 
     /// An agent's money by the books.
@@ -350,9 +419,14 @@ impl Ledger {
         let mut tx = self.store.readers.begin().await?;
         let free = account(&mut tx, &apply::float(agent)).await?;
         let held = account(&mut tx, &apply::held(agent)).await?;
-        let paid = account(&mut tx, &format!("paid/{agent}")).await?;
+        let paid: Option<i64> = sqlx::query_scalar(
+            "SELECT settled FROM counters WHERE holder = ? AND span = 'lifetime' AND label = 'all'",
+        )
+        .bind(agent.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
         tx.commit().await?;
-        Ok(BookBalance { agent: agent.clone(), free, held, paid })
+        Ok(BookBalance { agent: agent.clone(), free, held, paid: units(paid.unwrap_or(0))? })
     }
 
     /// When an agent last asked for anything, milliseconds since 1970.
@@ -360,12 +434,12 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn last_asked_ms(&self, agent: &AgentId) -> Result<Option<i64>, LedgerError> {
-        Ok(sqlx::query_scalar(
-            "SELECT at_ms FROM payments WHERE agent = ? ORDER BY seq DESC LIMIT 1",
-        )
-        .bind(agent.as_str())
-        .fetch_optional(&self.store.readers)
-        .await?)
+        let last: Option<Option<i64>> =
+            sqlx::query_scalar("SELECT last_ms FROM agents WHERE agent = ?")
+                .bind(agent.as_str())
+                .fetch_optional(&self.store.readers)
+                .await?;
+        Ok(last.flatten())
     }
 
     /// Counts for the status line.
@@ -381,158 +455,50 @@ impl Ledger {
         .await?;
         Ok(Totals { waiting: row.try_get("waiting")?, agents: row.try_get("agents")? })
     }
-
-    /// Keeps what was bought, so that a retry gets it again.
-    ///
-    /// # Errors
-    /// When the write fails.
-    pub async fn keep_response(
-        &self,
-        payment: &PaymentId,
-        body: Vec<u8>,
-    ) -> Result<(), LedgerError> {
-        self.keep(
-            "INSERT OR REPLACE INTO kept_responses (payment, body) VALUES (?, ?)",
-            payment,
-            body,
-        )
-        .await
-    }
-
-    /// Forgets all but the newest kept responses.
-    ///
-    /// # Errors
-    /// When the write fails.
-    pub async fn prune_responses(&self, keep: u32) -> Result<(), LedgerError> {
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    // Identifiers begin with their time, so their order is the order of time.
-                    sqlx::query(
-                        "DELETE FROM kept_responses WHERE payment NOT IN
-                             (SELECT payment FROM kept_responses ORDER BY payment DESC LIMIT ?)",
-                    )
-                    .bind(keep)
-                    .execute(&mut *tx.conn)
-                    .await?;
-                    Ok(())
-                })
-            })
-            .await
-    }
-
-    /// Forgets the request of a payment that will not be sent again.
-    ///
-    /// # Errors
-    /// When the write fails.
-    pub async fn forget_request(&self, payment: &PaymentId) -> Result<(), LedgerError> {
-        let payment = payment.clone();
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    sqlx::query("DELETE FROM kept_requests WHERE payment = ?")
-                        .bind(payment.as_str())
-                        .execute(&mut *tx.conn)
-                        .await?;
-                    Ok(())
-                })
-            })
-            .await
-    }
-
-    /// The kept request of a waiting payment.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn kept_request(&self, payment: &PaymentId) -> Result<Option<Vec<u8>>, LedgerError> {
-        Ok(sqlx::query_scalar("SELECT body FROM kept_requests WHERE payment = ?")
-            .bind(payment.as_str())
-            .fetch_optional(&self.store.readers)
-            .await?)
-    }
-
-    /// The kept response of a paid payment.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn kept_response(&self, payment: &PaymentId) -> Result<Option<Vec<u8>>, LedgerError> {
-        Ok(sqlx::query_scalar("SELECT body FROM kept_responses WHERE payment = ?")
-            .bind(payment.as_str())
-            .fetch_optional(&self.store.readers)
-            .await?)
-    }
-
-    async fn keep(
-        &self,
-        sql: &'static str,
-        payment: &PaymentId,
-        body: Vec<u8>,
-    ) -> Result<(), LedgerError> {
-        let payment = payment.clone();
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    sqlx::query(sql)
-                        .bind(payment.as_str())
-                        .bind(body)
-                        .execute(&mut *tx.conn)
-                        .await?;
-                    Ok(())
-                })
-            })
-            .await
-    }
-
-    /// A remembered number, such as the last block that was searched for deposits.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn mark(&self, mark: &'static str) -> Result<Option<u64>, LedgerError> {
-        let value: Option<i64> = sqlx::query_scalar("SELECT value FROM marks WHERE mark = ?")
-            .bind(mark)
-            .fetch_optional(&self.store.readers)
-            .await?;
-        Ok(value.map(i64::unsigned_abs))
-    }
-
-    /// Remembers a number.
-    ///
-    /// # Errors
-    /// When the write fails.
-    pub async fn set_mark(&self, mark: &'static str, value: u64) -> Result<(), LedgerError> {
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    sqlx::query("INSERT OR REPLACE INTO marks (mark, value) VALUES (?, ?)")
-                        .bind(mark)
-                        .bind(i64::try_from(value).unwrap_or(i64::MAX))
-                        .execute(&mut *tx.conn)
-                        .await?;
-                    Ok(())
-                })
-            })
-            .await
-    }
 }
 
-fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &PaymentFilter) {
+/// Starts a query over payments that match, with `what` as its columns.
+fn matching(what: &'static str, filter: &PaymentFilter) -> QueryBuilder<Sqlite> {
+    let words = filter.text.as_deref().map(search::expression);
+    let from = match &words {
+        Some(_) => "FROM payments_text t JOIN payments p ON p.seq = t.rowid",
+        None => "FROM payments p",
+    };
+    let mut query = QueryBuilder::<Sqlite>::new(format!("SELECT {what} {from}"));
+    query.push(" LEFT JOIN events e ON e.seq = p.verdict_seq LEFT JOIN events o ON o.seq = p.seq");
+    query.push(" WHERE 1");
+    if let Some(words) = words {
+        query.push(" AND payments_text MATCH ").push_bind(words);
+    }
     if let Some(agent) = &filter.agent {
-        query.push(" AND agent = ").push_bind(agent.as_str().to_owned());
+        query.push(" AND p.agent = ").push_bind(agent.as_str().to_owned());
     }
     if let Some(state) = filter.state {
-        query.push(" AND state = ").push_bind(state.word());
+        query.push(" AND p.state = ").push_bind(state.word());
     }
     if let Some(from) = filter.from_ms {
-        query.push(" AND at_ms >= ").push_bind(from);
+        query.push(" AND p.at_ms >= ").push_bind(from);
     }
     if let Some(until) = filter.until_ms {
-        query.push(" AND at_ms < ").push_bind(until);
+        query.push(" AND p.at_ms < ").push_bind(until);
     }
-    if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
-        let literal = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        query.push(" AND (what || ' ' || url || ' ' || pay_to || ' ' || coalesce(purpose, '') || ' ' || coalesce(task, '')) LIKE ");
-        query.push_bind(format!("%{literal}%")).push(" ESCAPE '\\'");
-    }
+    query
+}
+
+/// An identifier as a cell holds it.
+pub(crate) fn id<T: std::str::FromStr>(text: String) -> Result<T, LedgerError> {
+    text.parse().map_err(|_| LedgerError::damaged(format!("“{text}” where an identifier belongs")))
+}
+
+/// A payment's state as a cell holds it.
+pub(crate) fn state(word: String) -> Result<PaymentState, LedgerError> {
+    PaymentState::from_word(&word)
+        .ok_or_else(|| LedgerError::damaged(format!("“{word}” where a state belongs")))
+}
+
+/// An amount as a cell holds it.
+pub(crate) fn units(stored: i64) -> Result<Units, LedgerError> {
+    Units::try_from(stored).map_err(|_| LedgerError::damaged("a negative amount"))
 }
 
 pub(crate) async fn account(
@@ -543,30 +509,7 @@ pub(crate) async fn account(
         .bind(account)
         .fetch_optional(conn)
         .await?;
-    apply::units(stored.unwrap_or(0))
-}
-
-pub(crate) async fn window_use(
-    conn: &mut SqliteConnection,
-    agent: &AgentId,
-    budget: &Budget,
-    window: Window,
-    now: Timestamp,
-) -> Result<WindowUse, LedgerError> {
-    let span = budget.span(window, now)?;
-    let row = sqlx::query(
-        "SELECT held, settled FROM counters WHERE agent = ? AND span = ? AND label = ?",
-    )
-    .bind(agent.as_str())
-    .bind(window.word())
-    .bind(span.label)
-    .fetch_optional(conn)
-    .await?;
-    let Some(row) = row else { return Ok(WindowUse::default()) };
-    Ok(WindowUse {
-        settled: apply::units(row.try_get("settled")?)?,
-        held: apply::units(row.try_get("held")?)?,
-    })
+    units(stored.unwrap_or(0))
 }
 
 pub(crate) fn payee_of(row: &SqliteRow) -> Result<Payee, LedgerError> {
@@ -590,20 +533,19 @@ fn payment_of(row: &SqliteRow) -> Result<PaymentRecord, LedgerError> {
         Ok(row.try_get::<Option<i64>, _>(column)?.map(i64::unsigned_abs))
     };
     Ok(PaymentRecord {
-        payment: apply::id(row.try_get("payment")?)?,
+        payment: id(row.try_get("payment")?)?,
         seq: row.try_get::<i64, _>("seq")?.unsigned_abs(),
-        agent: apply::id(row.try_get("agent")?)?,
-        state: apply::state(row.try_get("state")?)?,
+        agent: id(row.try_get("agent")?)?,
+        state: state(row.try_get("state")?)?,
         what: row.try_get("what")?,
         url: row.try_get("url")?,
         method: row.try_get("method")?,
         purpose: row.try_get("purpose")?,
         task: row.try_get("task")?,
         payee: payee_of(row)?,
-        value: apply::units(row.try_get("value")?)?,
-        offer: row.try_get("offer")?,
-        verdict: serde_json::from_str(row.try_get("verdict")?)
-            .map_err(|_| LedgerError::damaged("a verdict"))?,
+        value: units(row.try_get("value")?)?,
+        offer: ordered(row.try_get("ordered")?)?,
+        verdict: decided(row.try_get("decided")?)?,
         from: row.try_get("from_address")?,
         nonce: row.try_get("nonce")?,
         valid_after_s: unsigned("valid_after_s")?,
@@ -618,9 +560,35 @@ fn payment_of(row: &SqliteRow) -> Result<PaymentRecord, LedgerError> {
     })
 }
 
+/// What an event says was decided.
+fn decided(body: &str) -> Result<Verdict, LedgerError> {
+    #[derive(serde::Deserialize)]
+    struct Decided {
+        verdict: Verdict,
+    }
+    serde_json::from_str::<Decided>(body)
+        .map(|event| event.verdict)
+        .map_err(|_| LedgerError::damaged("a verdict"))
+}
+
+/// The offer an event says was chosen.
+fn ordered(body: &str) -> Result<String, LedgerError> {
+    #[derive(serde::Deserialize)]
+    struct Ordered {
+        order: Offered,
+    }
+    #[derive(serde::Deserialize)]
+    struct Offered {
+        offer: String,
+    }
+    serde_json::from_str::<Ordered>(body)
+        .map(|event| event.order.offer)
+        .map_err(|_| LedgerError::damaged("an offer"))
+}
+
 fn approval_of(row: &SqliteRow) -> Result<ApprovalRecord, LedgerError> {
     Ok(ApprovalRecord {
-        approval: apply::id(row.try_get("approval")?)?,
+        approval: id(row.try_get("approval")?)?,
         payment: payment_of(row)?,
         state: row.try_get("approval_state")?,
         asked_ms: row.try_get("asked_ms")?,

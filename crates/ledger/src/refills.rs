@@ -2,7 +2,9 @@
 
 use crate::error::LedgerError;
 use crate::event::Event;
-use crate::{Ledger, TransactionTerms, TreasuryGrant, apply, fresh_tail};
+use crate::rows::{ReceiptRow, RefillRow};
+use crate::store::Tx;
+use crate::{Ledger, TransactionTerms, TreasuryGrant, fresh_tail, read};
 use alloy_primitives::{Address, B256};
 use imprest_domain::{AgentId, Asset, RefillId, Units};
 use sqlx::Row;
@@ -82,17 +84,11 @@ impl Ledger {
         let refill = refill.clone();
         self.store
             .write(move |tx| {
-                Box::pin(async move {
-                    let state: Option<String> =
-                        sqlx::query_scalar("SELECT state FROM refills WHERE refill = ?")
-                            .bind(refill.as_str())
-                            .fetch_optional(&mut *tx.conn)
-                            .await?;
-                    if matches!(state.as_deref(), Some("granted" | "sent")) {
-                        tx.append(&event).await?;
-                    }
-                    Ok(())
-                })
+                let row = tx.books.get::<RefillRow>((refill,))?;
+                if row.is_some_and(|row| matches!(row.state.as_str(), "granted" | "sent")) {
+                    tx.append(&event)?;
+                }
+                Ok(())
             })
             .await
     }
@@ -111,8 +107,8 @@ impl Ledger {
             .map(|row| {
                 let tx: Option<String> = row.try_get("tx")?;
                 Ok(OpenRefill {
-                    refill: apply::id(row.try_get("refill")?)?,
-                    agent: apply::id(row.try_get("agent")?)?,
+                    refill: read::id(row.try_get("refill")?)?,
+                    agent: read::id(row.try_get("agent")?)?,
                     transaction: tx
                         .map(|tx| tx.parse().map_err(|_| LedgerError::damaged("a transaction")))
                         .transpose()?,
@@ -145,21 +141,25 @@ impl Ledger {
         };
         self.store
             .write(move |tx| {
-                Box::pin(async move {
-                    let booked: Option<i64> = sqlx::query_scalar(
-                        "SELECT 1 FROM refills WHERE tx = ?1
-                         UNION SELECT 1 FROM receipts WHERE tx = ?1 AND log_index = ?2",
-                    )
-                    .bind(transaction.to_string())
-                    .bind(log_index as i64)
-                    .fetch_optional(&mut *tx.conn)
-                    .await?;
-                    if booked.is_none() {
-                        tx.append(&event).await?;
-                    }
-                    Ok(booked.is_none())
-                })
+                let known = tx.books.get::<ReceiptRow>((transaction, log_index))?.is_some();
+                // A refill's own transfer is booked as a refill, now or later.
+                let refill = !known && is_refill(tx, transaction)?;
+                if !known && !refill {
+                    tx.append(&event)?;
+                }
+                Ok(!known && !refill)
             })
             .await
     }
+}
+
+fn is_refill(tx: &mut Tx<'_>, transaction: B256) -> Result<bool, LedgerError> {
+    let at_hand = |row: &RefillRow| row.tx == Some(transaction);
+    if tx.books.at_hand::<RefillRow>().any(at_hand) {
+        return Ok(true);
+    }
+    Ok(tx
+        .file()?
+        .prepare_cached("SELECT 1 FROM refills WHERE tx = ?")?
+        .exists([transaction.to_string()])?)
 }

@@ -1,21 +1,21 @@
 //! Deciding and reserving: one transaction, and the one place a [`Grant`] is made.
 
-use crate::agents::{Agent, frozen, load_agent};
 use crate::error::LedgerError;
-use crate::event::{Answer, Event, Order};
+use crate::event::{Answer, Event, Later, Order, SharedHold};
+use crate::facts::{Alarm, Facts};
+use crate::rows::*;
+use crate::signals;
 use crate::store::Tx;
-use crate::{Grant, Ledger, apply, fresh_tail, read, turned_down};
-use alloy_primitives::{Address, B256};
+use crate::{Grant, Ledger, fresh_tail, read, turned_down};
+use alloy_primitives::B256;
 use imprest_domain::{
-    AgentId, AgentStanding, ApprovalId, Asset, Authorization, Budget, Case, Danger, Effect,
-    Outcome, Payee, PayeeStanding, PaymentId, PaymentState, Reason, ReasonCode, Remedy, Units,
-    Usage, ValidityWindow, Verdict, Window, decide,
+    ApprovalId, Asset, Authorization, Effect, Outcome, PayeeStanding, PaymentId, PaymentState,
+    Reason, ReasonCode, Remedy, ValidityWindow, Verdict,
 };
-use jiff::{SignedDuration, Timestamp};
-use sqlx::{Row, SqliteConnection};
+use jiff::SignedDuration;
 
 /// How many questions of one agent may wait at once: more would bury the owner.
-const QUESTIONS_MAX: u32 = 5;
+const QUESTIONS_MAX: usize = 5;
 
 /// What became of an order.
 #[derive(Debug)]
@@ -100,12 +100,13 @@ impl Ledger {
         &self,
         order: Order,
         asset: Asset,
-        danger: Danger,
+        alarm: impl Into<Alarm>,
         question_for: SignedDuration,
     ) -> Result<Reserved, LedgerError> {
+        let (alarm, registry) = (alarm.into(), asset.clone());
         let step = self
             .store
-            .write(move |tx| Box::pin(decide_and_hold(tx, order, danger, question_for)))
+            .write(move |tx| decide_and_hold(tx, order, &registry, alarm, question_for))
             .await?;
         // The transaction is on the disk: only now may leave to sign come into being.
         Ok(match step {
@@ -133,12 +134,12 @@ impl Ledger {
         approval: &ApprovalId,
         fresh: Order,
         asset: Asset,
-        danger: Danger,
+        alarm: impl Into<Alarm>,
     ) -> Result<Approved, LedgerError> {
-        let approval = approval.clone();
+        let (approval, alarm, registry) = (approval.clone(), alarm.into(), asset.clone());
         let step = self
             .store
-            .write(move |tx| Box::pin(approve_and_hold(tx, approval, fresh, danger)))
+            .write(move |tx| approve_and_hold(tx, approval, fresh, &registry, alarm))
             .await?;
         Ok(match step {
             ApprovedStep::Held { payment, account, authorization } => Approved::Granted {
@@ -154,11 +155,20 @@ impl Ledger {
     ///
     /// # Errors
     /// When the agent is unknown or the ledger cannot be read.
-    pub async fn preview(&self, order: &Order, danger: Danger) -> Result<Preview, LedgerError> {
-        let mut conn = self.store.readers.acquire().await?;
-        let facts =
-            Facts::load(&mut conn, &order.intent.agent, &order.intent.payee, self.now()).await?;
-        Ok(Preview { verdict: facts.decide(order, danger, false), payee: facts.payee })
+    pub async fn preview(
+        &self,
+        order: Order,
+        asset: Asset,
+        alarm: impl Into<Alarm>,
+    ) -> Result<Preview, LedgerError> {
+        let alarm = alarm.into();
+        self.store
+            .write(move |tx| {
+                let facts = facts(tx, &order, alarm)?;
+                let seen = facts.sightings(&order, &asset);
+                Ok(Preview { verdict: facts.decide(&order, &seen, false), payee: facts.payee })
+            })
+            .await
     }
 
     /// Gives back a hold whose grant was never signed; the grant itself is the proof.
@@ -181,12 +191,10 @@ impl Ledger {
         let approval = approval.clone();
         self.store
             .write(move |tx| {
-                Box::pin(async move {
-                    let asked = waiting(tx, &approval).await?;
-                    let why = finding(ReasonCode::OwnerRefused, reason.clone());
-                    close_question(tx, approval, &asked, Answer::Refused { reason }, why).await?;
-                    Ok(asked.payment)
-                })
+                let asked = waiting(tx, &approval)?;
+                let why = finding(ReasonCode::OwnerRefused, reason.clone());
+                close_question(tx, approval, &asked, Answer::Refused { reason }, why)?;
+                Ok(asked.row.payment)
             })
             .await
     }
@@ -204,16 +212,14 @@ impl Ledger {
         .await?;
         let mut lapsed = Vec::new();
         for approval in due {
-            let approval: ApprovalId = apply::id(approval)?;
+            let approval: ApprovalId = read::id(approval)?;
             let outcome = self
                 .store
                 .write(move |tx| {
-                    Box::pin(async move {
-                        let asked = waiting(tx, &approval).await?;
-                        let why = finding(ReasonCode::NoAnswer, None);
-                        close_question(tx, approval, &asked, Answer::Lapsed, why).await?;
-                        Ok(asked.payment)
-                    })
+                    let asked = waiting(tx, &approval)?;
+                    let why = finding(ReasonCode::NoAnswer, None);
+                    close_question(tx, approval, &asked, Answer::Lapsed, why)?;
+                    Ok(asked.row.payment)
                 })
                 .await;
             match outcome {
@@ -234,58 +240,110 @@ enum Step {
     Known { payment: PaymentId },
 }
 
-async fn decide_and_hold(
+fn facts(tx: &mut Tx<'_>, order: &Order, alarm: Alarm) -> Result<Facts, LedgerError> {
+    Facts::load(tx.books, order, alarm, (tx.now, tx.clock_behind))
+}
+
+fn decide_and_hold(
     tx: &mut Tx<'_>,
     order: Order,
-    danger: Danger,
+    asset: &Asset,
+    alarm: Alarm,
     question_for: SignedDuration,
 ) -> Result<Step, LedgerError> {
-    if let Some(payment) = same_key(tx.conn, &order).await? {
+    if let Some(payment) = same_key(tx, &order)? {
         return Ok(Step::Known { payment });
     }
-    let facts = Facts::load(tx.conn, &order.intent.agent, &order.intent.payee, tx.now).await?;
-    let mut verdict = facts.decide(&order, danger, false);
-    if verdict.outcome == Outcome::Ask && facts.questions >= QUESTIONS_MAX {
-        verdict = turned_down(verdict, finding(ReasonCode::TooManyQuestions, None));
+    let facts = facts(tx, &order, alarm)?;
+    let seen = facts.sightings(&order, asset);
+    let mut verdict = facts.decide(&order, &seen, false);
+    if verdict.outcome == Outcome::Ask {
+        if let Some(payment) = same_question(tx, &facts.agent, &order)? {
+            return Ok(Step::Known { payment });
+        }
+        if facts.agent.questions.0.len() >= QUESTIONS_MAX {
+            verdict = turned_down(verdict, finding(ReasonCode::TooManyQuestions, None));
+        }
     }
+    signals::raise(tx, &seen)?;
     let payment = fresh::<PaymentId>(PaymentId::from_tail)?;
     match verdict.outcome {
-        Outcome::Deny => {
-            let event =
-                Event::PaymentRefused { payment: payment.clone(), order, verdict: verdict.clone() };
-            tx.append(&event).await?;
-            Ok(Step::Refused { payment, verdict })
-        }
-        Outcome::Ask => {
-            if let Some(payment) = same_question(tx.conn, &order).await? {
-                return Ok(Step::Known { payment });
-            }
-            let mut order = order;
-            let kept = order.kept_request.take();
-            let approval = fresh::<ApprovalId>(ApprovalId::from_tail)?;
-            let event = Event::PaymentAsked {
-                payment: payment.clone(),
-                order,
-                verdict: verdict.clone(),
-                approval: approval.clone(),
-                expires_at: tx.now + question_for,
-            };
-            tx.append(&event).await?;
-            if let Some(body) = kept {
-                // In this transaction, so that no question is ever without its request.
-                sqlx::query("INSERT INTO kept_requests (payment, body) VALUES (?, ?)")
-                    .bind(payment.as_str())
-                    .bind(body)
-                    .execute(&mut *tx.conn)
-                    .await?;
-            }
-            Ok(Step::Asked { payment, approval, verdict })
-        }
+        Outcome::Deny => refuse(tx, payment, order, verdict),
+        Outcome::Ask => ask(tx, payment, order, verdict, question_for),
         Outcome::Allow => {
-            let authorization = hold(tx, &facts, payment.clone(), order, verdict.clone()).await?;
+            let authorization = hold(tx, &facts, payment.clone(), order, &verdict)?;
             Ok(Step::Held { payment, verdict, account: facts.agent.account, authorization })
         }
     }
+}
+
+fn refuse(
+    tx: &mut Tx<'_>,
+    payment: PaymentId,
+    order: Order,
+    verdict: Verdict,
+) -> Result<Step, LedgerError> {
+    let agent = order.intent.agent.clone();
+    let hard = is_hard(&verdict);
+    tx.append(&Event::PaymentRefused {
+        payment: payment.clone(),
+        order,
+        verdict: Later::of(&verdict)?,
+        hard,
+    })?;
+    if hard {
+        signals::after_refusal(tx, &agent)?;
+    }
+    Ok(Step::Refused { payment, verdict })
+}
+
+fn ask(
+    tx: &mut Tx<'_>,
+    payment: PaymentId,
+    mut order: Order,
+    verdict: Verdict,
+    question_for: SignedDuration,
+) -> Result<Step, LedgerError> {
+    let kept = order.kept_request.take();
+    let approval = fresh::<ApprovalId>(ApprovalId::from_tail)?;
+    tx.append(&Event::PaymentAsked {
+        payment: payment.clone(),
+        order,
+        verdict: Later::of(&verdict)?,
+        approval: approval.clone(),
+        expires_at: tx.now.checked_add(question_for).unwrap_or(tx.now),
+    })?;
+    if let Some(body) = kept {
+        // In this transaction, so that no question is ever without its request.
+        tx.keep_request(payment.clone(), body);
+    }
+    Ok(Step::Asked { payment, approval, verdict })
+}
+
+/// Whether a refusal is the agent running against what its owner set, and not against a freeze,
+/// an hour's pace or its own maximum: three of these in ten minutes are no accident.
+fn is_hard(verdict: &Verdict) -> bool {
+    let refused = |reason: &&Reason| reason.effect == Effect::Deny;
+    let stopped = verdict.reasons.iter().filter(refused).any(|reason| {
+        matches!(
+            reason.code,
+            ReasonCode::Frozen | ReasonCode::AgentRevoked | ReasonCode::GradeTooLow
+        )
+    });
+    !stopped
+        && verdict.reasons.iter().filter(refused).any(|reason| {
+            matches!(
+                reason.code,
+                ReasonCode::OverPerPayment
+                    | ReasonCode::OverPerDay
+                    | ReasonCode::OverPerWeek
+                    | ReasonCode::OverPerMonth
+                    | ReasonCode::OverLifetime
+                    | ReasonCode::OverPayeeDay
+                    | ReasonCode::NewPayee
+                    | ReasonCode::OtherAsset
+            )
+        })
 }
 
 enum ApprovedStep {
@@ -294,302 +352,180 @@ enum ApprovedStep {
     Changed { payment: PaymentId },
 }
 
-async fn approve_and_hold(
+fn approve_and_hold(
     tx: &mut Tx<'_>,
     approval: ApprovalId,
     fresh: Order,
-    danger: Danger,
+    asset: &Asset,
+    alarm: Alarm,
 ) -> Result<ApprovedStep, LedgerError> {
-    let asked = waiting(tx, &approval).await?;
+    let asked = waiting(tx, &approval)?;
     if tx.now.as_millisecond() >= asked.expires_ms {
         // Its time is up, whether or not it has been written down as lapsed yet.
         return Err(LedgerError::NotWaiting { approval, state: "lapsed".into() });
     }
-    let payment = asked.payment.clone();
-    let facts = Facts::load(tx.conn, &fresh.intent.agent, &fresh.intent.payee, tx.now).await?;
-    let verdict = facts.decide(&fresh, danger, true);
-    let same = asked.request_sha256 == fresh.request_sha256.to_string()
-        && asked.agent == fresh.intent.agent
-        && asked.payee == fresh.intent.payee
-        && asked.value == fresh.intent.value
-        && asked.what == fresh.what
-        && asked.covers(&verdict);
-    if !same {
+    let payment = asked.row.payment.clone();
+    let facts = facts(tx, &fresh, alarm)?;
+    let seen = facts.sightings(&fresh, asset);
+    let verdict = facts.decide(&fresh, &seen, true);
+    if !asked.is_about(&fresh, &verdict) {
         let why = finding(ReasonCode::QuoteChanged, None);
-        close_question(tx, approval, &asked, Answer::Changed, why).await?;
+        close_question(tx, approval, &asked, Answer::Changed, why)?;
         return Ok(ApprovedStep::Changed { payment });
     }
-    let answered = Event::ApprovalAnswered {
+    signals::raise(tx, &seen)?;
+    tx.append(&Event::ApprovalAnswered {
         approval,
         payment: payment.clone(),
         answer: Answer::Approved,
-        verdict: verdict.clone(),
-    };
-    tx.append(&answered).await?;
+        verdict: Later::of(&verdict)?,
+    })?;
     if verdict.outcome != Outcome::Allow {
         return Ok(ApprovedStep::Refused { payment, verdict });
     }
-    let authorization = hold(tx, &facts, payment.clone(), fresh, verdict).await?;
+    // The owner has seen what was odd about this payee and says yes to it.
+    signals::answered_by_approval(tx, &facts.all_sightings(&fresh, asset))?;
+    let authorization = hold(tx, &facts, payment.clone(), fresh, &verdict)?;
     Ok(ApprovedStep::Held { payment, account: facts.agent.account, authorization })
 }
 
 /// Appends the hold: counters, accounts and the authorisation's fields, all in this transaction.
-async fn hold(
+fn hold(
     tx: &mut Tx<'_>,
     facts: &Facts,
     payment: PaymentId,
     order: Order,
-    verdict: Verdict,
+    verdict: &Verdict,
 ) -> Result<Authorization, LedgerError> {
     let mut nonce = B256::ZERO;
     getrandom::fill(nonce.as_mut_slice())
         .map_err(|e| LedgerError::Stopped { why: format!("no random numbers: {e}") })?;
     let now_s = u64::try_from(tx.now.as_second()).unwrap_or_default();
+    let payee = &order.intent.payee;
     let authorization = Authorization {
-        asset: order.intent.payee.asset,
+        asset: payee.asset,
         from: facts.agent.address,
-        to: order.intent.payee.pay_to,
+        to: payee.pay_to,
         value: order.intent.value,
         window: ValidityWindow::clamped(now_s, order.max_timeout_s),
         nonce,
     };
-    let spans = facts.agent.budget.spans(tx.now)?;
-    let event = Event::PaymentHeld {
+    let new = facts.payee == PayeeStanding::New;
+    let spans = facts.agent.budget.0.counted(payee, new, tx.now)?;
+    let shared = match facts.shared_budget() {
+        None => None,
+        Some(row) => {
+            let spans = row.budget.0.counted(payee, new, tx.now)?;
+            Some(SharedHold { shared: row.shared.clone(), spans })
+        }
+    };
+    tx.append(&Event::PaymentHeld {
         payment,
         order,
-        verdict,
+        verdict: Later::of(verdict)?,
         authorization: authorization.clone(),
-        spans: spans.into_iter().map(|span| (span.window, span.label)).collect(),
-    };
-    tx.append(&event).await?;
+        spans,
+        shared,
+    })?;
     Ok(authorization)
 }
 
 /// The payment an agent's key already stands for.
-async fn same_key(
-    conn: &mut SqliteConnection,
-    order: &Order,
-) -> Result<Option<PaymentId>, LedgerError> {
+fn same_key(tx: &mut Tx<'_>, order: &Order) -> Result<Option<PaymentId>, LedgerError> {
     let Some(key) = &order.client_key else { return Ok(None) };
-    let row = sqlx::query(
-        "SELECT payment, request_sha256 FROM payments WHERE agent = ? AND client_key = ?",
-    )
-    .bind(order.intent.agent.as_str())
-    .bind(key)
-    .fetch_optional(conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let payment: PaymentId = apply::id(row.try_get("payment")?)?;
-    if row.try_get::<String, _>("request_sha256")? == order.request_sha256.to_string() {
-        Ok(Some(payment))
-    } else {
-        Err(LedgerError::KeyReused { payment })
+    let known = tx.books.get::<ClientKeyRow>((order.intent.agent.clone(), key.clone()))?;
+    match known {
+        None => Ok(None),
+        Some(row) if row.request_sha256 == order.request_sha256 => Ok(Some(row.payment)),
+        Some(row) => Err(LedgerError::KeyReused { payment: row.payment }),
     }
 }
 
-/// The waiting question that asks the very same: asking twice makes no second card.
-async fn same_question(
-    conn: &mut SqliteConnection,
+/// The waiting question that asks the very same: asking twice makes no second card. A key of its
+/// own says that it is meant as another purchase.
+fn same_question(
+    tx: &mut Tx<'_>,
+    agent: &AgentRow,
     order: &Order,
 ) -> Result<Option<PaymentId>, LedgerError> {
-    let intent = &order.intent;
-    let waiting: Option<String> = sqlx::query_scalar(
-        "SELECT payment FROM payments WHERE agent = ? AND state = 'waiting' AND request_sha256 = ?
-             AND origin = ? AND pay_to = ? AND value = ? AND client_key IS NULL LIMIT 1",
-    )
-    .bind(intent.agent.as_str())
-    .bind(order.request_sha256.to_string())
-    .bind(&intent.payee.origin)
-    .bind(intent.payee.pay_to.to_string())
-    .bind(intent.value.as_i64())
-    .fetch_optional(conn)
-    .await?;
-    // A key of its own says that it is meant as another purchase.
-    match (&order.client_key, waiting) {
-        (None, Some(payment)) => Ok(Some(apply::id(payment)?)),
-        _ => Ok(None),
+    if order.client_key.is_some() {
+        return Ok(None);
     }
-}
-
-/// What the books know that a verdict depends on, read in one transaction.
-struct Facts {
-    agent: Agent,
-    standing: AgentStanding,
-    usage: Usage,
-    payee: PayeeStanding,
-    frozen: bool,
-    /// How many of the agent's questions wait.
-    questions: u32,
-    now: Timestamp,
-}
-
-impl Facts {
-    async fn load(
-        conn: &mut SqliteConnection,
-        agent: &AgentId,
-        payee: &Payee,
-        now: Timestamp,
-    ) -> Result<Facts, LedgerError> {
-        let agent = load_agent(conn, agent).await?;
-        let float_free = read::account(conn, &apply::float(&agent.id)).await?;
-        Ok(Facts {
-            standing: AgentStanding {
-                id: agent.id.clone(),
-                name: agent.name.clone(),
-                granted: agent.grade,
-                revoked: agent.revoked,
-                float_free,
-            },
-            usage: usage(conn, &agent.id, &agent.budget, now).await?,
-            payee: payee_standing(conn, payee).await?,
-            frozen: frozen(conn).await?,
-            questions: sqlx::query_scalar(
-                "SELECT count(*) FROM payments WHERE agent = ? AND state = 'waiting'",
-            )
-            .bind(agent.id.as_str())
-            .fetch_one(&mut *conn)
-            .await?,
-            agent,
-            now,
-        })
+    for waiting in &agent.questions.0 {
+        let row = tx.books.payment(waiting)?;
+        let same = row.client_key.is_none()
+            && row.request_sha256 == order.request_sha256
+            && row.payee() == order.intent.payee
+            && row.value == order.intent.value;
+        if same {
+            return Ok(Some(row.payment));
+        }
     }
-
-    fn decide(&self, order: &Order, danger: Danger, approved: bool) -> Verdict {
-        decide(&Case {
-            intent: &order.intent,
-            agent: &self.standing,
-            budget: &self.agent.budget,
-            usage: &self.usage,
-            payee: self.payee,
-            danger,
-            frozen: self.frozen,
-            approved,
-            now: self.now,
-        })
-    }
-}
-
-/// What each current window holds: one indexed read a window, however long the history is.
-async fn usage(
-    conn: &mut SqliteConnection,
-    agent: &AgentId,
-    budget: &Budget,
-    now: Timestamp,
-) -> Result<Usage, LedgerError> {
-    let mut usage = Usage::default();
-    for window in Window::ALL {
-        let used = read::window_use(conn, agent, budget, window, now).await?;
-        *usage.of_mut(window) = used
-            .settled
-            .checked_add(used.held)
-            .ok_or_else(|| LedgerError::damaged("a counter past all limits"))?;
-    }
-    Ok(usage)
-}
-
-async fn payee_standing(
-    conn: &mut SqliteConnection,
-    payee: &Payee,
-) -> Result<PayeeStanding, LedgerError> {
-    let known: Vec<String> = sqlx::query_scalar(
-        "SELECT pay_to FROM payees WHERE origin = ? AND chain_id = ? AND contract = ? ORDER BY last_seen_ms DESC",
-    )
-    .bind(&payee.origin)
-    .bind(payee.asset.chain_id as i64)
-    .bind(payee.asset.contract.to_string())
-    .fetch_all(conn)
-    .await?;
-    let addresses = known
-        .iter()
-        .map(|text| text.parse::<Address>())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| LedgerError::damaged("a payee’s address"))?;
-    Ok(match addresses.first() {
-        None => PayeeStanding::New,
-        Some(_) if addresses.contains(&payee.pay_to) => PayeeStanding::Known,
-        Some(&was) => PayeeStanding::Changed { was },
-    })
+    Ok(None)
 }
 
 /// What a waiting question is about.
 struct Asked {
-    payment: PaymentId,
-    agent: AgentId,
-    payee: Payee,
-    value: Units,
-    what: String,
-    request_sha256: String,
+    row: PaymentRow,
     verdict: Verdict,
     expires_ms: i64,
 }
 
 impl Asked {
-    /// Whether the owner saw every rule that a yes would now answer.
-    fn covers(&self, verdict: &Verdict) -> bool {
-        verdict.reasons.iter().filter(|now| now.effect == Effect::Approved).all(|now| {
-            self.verdict
-                .reasons
-                .iter()
-                .any(|then| then.code == now.code && then.effect == Effect::Ask)
-        })
+    /// Whether a fresh order is the one the owner saw, and every rule that a yes would now answer
+    /// is one the owner saw too.
+    fn is_about(&self, fresh: &Order, verdict: &Verdict) -> bool {
+        let row = &self.row;
+        let same = row.request_sha256 == fresh.request_sha256
+            && row.agent == fresh.intent.agent
+            && row.payee() == fresh.intent.payee
+            && row.value == fresh.intent.value
+            && row.what == fresh.what;
+        let seen = |now: &Reason| {
+            self.verdict.reasons.iter().any(|then| {
+                then.code == now.code && then.scope == now.scope && then.effect == Effect::Ask
+            })
+        };
+        same && verdict.reasons.iter().filter(|now| now.effect == Effect::Approved).all(seen)
     }
 }
 
-async fn waiting(tx: &mut Tx<'_>, approval: &ApprovalId) -> Result<Asked, LedgerError> {
+fn waiting(tx: &mut Tx<'_>, approval: &ApprovalId) -> Result<Asked, LedgerError> {
     let gone = |state: &str| LedgerError::NotWaiting {
         approval: approval.clone(),
         state: state.to_owned(),
     };
-    let row = sqlx::query(
-        "SELECT p.*, a.state AS approval_state, a.expires_ms FROM approvals a JOIN payments p USING (payment) WHERE a.approval = ?",
-    )
-    .bind(approval.as_str())
-    .fetch_optional(&mut *tx.conn)
-    .await?
-    .ok_or_else(|| gone("unknown"))?;
-    let state: String = row.try_get("approval_state")?;
-    if state != "waiting" || row.try_get::<String, _>("state")? != PaymentState::Waiting.word() {
-        return Err(gone(&state));
+    let question =
+        tx.books.get::<ApprovalRow>((approval.clone(),))?.ok_or_else(|| gone("unknown"))?;
+    let row = tx.books.payment(&question.payment)?;
+    if question.state != "waiting" || row.state != PaymentState::Waiting {
+        return Err(gone(&question.state));
     }
-    Ok(Asked {
-        payment: apply::id(row.try_get("payment")?)?,
-        agent: apply::id(row.try_get("agent")?)?,
-        payee: read::payee_of(&row)?,
-        value: apply::units(row.try_get("value")?)?,
-        what: row.try_get("what")?,
-        request_sha256: row.try_get("request_sha256")?,
-        expires_ms: row.try_get("expires_ms")?,
-        verdict: serde_json::from_str(row.try_get("verdict")?)
-            .map_err(|_| LedgerError::damaged("a verdict"))?,
-    })
+    let Event::PaymentAsked { verdict, .. } = tx.event(row.verdict_seq)? else {
+        return Err(LedgerError::damaged("a question that was never asked"));
+    };
+    Ok(Asked { row, verdict: verdict.read()?, expires_ms: question.expires_ms })
 }
 
-async fn close_question(
+fn close_question(
     tx: &mut Tx<'_>,
     approval: ApprovalId,
     asked: &Asked,
     answer: Answer,
     why: Reason,
 ) -> Result<(), LedgerError> {
-    let event = Event::ApprovalAnswered {
+    tx.append(&Event::ApprovalAnswered {
         approval,
-        payment: asked.payment.clone(),
+        payment: asked.row.payment.clone(),
         answer,
-        verdict: turned_down(asked.verdict.clone(), why),
-    };
-    tx.append(&event).await.map(|_| ())
+        verdict: Later::of(&turned_down(asked.verdict.clone(), why))?,
+    })
+    .map(|_| ())
 }
 
 fn finding(code: ReasonCode, detail: Option<String>) -> Reason {
-    Reason {
-        code,
-        effect: Effect::Deny,
-        limit: None,
-        observed: None,
-        remedy: if code == ReasonCode::QuoteChanged { Remedy::Agent } else { Remedy::Owner },
-        resets_at: None,
-        detail,
-    }
+    let remedy = if code == ReasonCode::QuoteChanged { Remedy::Agent } else { Remedy::Owner };
+    Reason { detail, ..Reason::new(code, Effect::Deny, remedy) }
 }
 
 fn fresh<T>(from_tail: fn(&str) -> Result<T, imprest_domain::IdError>) -> Result<T, LedgerError> {

@@ -70,3 +70,13 @@ export function shown(decimal: string): string {
 export function columnPlaces(decimals: readonly string[]): number {
   return decimals.reduce((most, decimal) => Math.max(most, figures(decimal).fraction.length), 2);
 }
+
+/** How much of a limit these sums use, in thousandths, rounded down; null of a limit of zero. */
+export function permille(limit: string, ...used: readonly string[]): number | null {
+  const whole = toUnits(limit);
+  if (whole === null || whole === 0n) return null;
+  const sum = used.reduce((all, part) => all + (toUnits(part) ?? 0n), 0n);
+  // Beyond what a bar can show the exact number says nothing.
+  const share = (sum * 1000n) / whole;
+  return share > 9999n ? 9999 : Number(share);
+}

@@ -35,3 +35,8 @@ export function prettyJson(text: string): string {
     return text;
   }
 }
+
+/** A whole number with its thousands set apart, as amounts are: 10000 → "10 000". */
+export function grouped(count: number): string {
+  return count.toLocaleString('en-GB').replaceAll(',', '\u202f');
+}

@@ -2,6 +2,7 @@
 
 const LOCALE = 'en-GB';
 const day = new Intl.DateTimeFormat(LOCALE, { weekday: 'long', day: 'numeric', month: 'long', timeZone: 'UTC' });
+const dated = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' });
 const month = new Intl.DateTimeFormat(LOCALE, { month: 'long', timeZone: 'UTC' });
 const clock = new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const short = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
@@ -11,6 +12,12 @@ const full = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: '
 export function longDate(civil: string): string {
   const at = new Date(`${civil}T00:00:00Z`);
   return Number.isNaN(at.getTime()) ? civil : day.format(at).replace(',', '');
+}
+
+/** A civil date with its year, "2027-02-22" → "22 February 2027". */
+export function civilWords(civil: string): string {
+  const at = new Date(`${civil}T00:00:00Z`);
+  return Number.isNaN(at.getTime()) ? civil : dated.format(at);
 }
 
 /** Where a civil date stands in its month. */
@@ -62,6 +69,12 @@ export function dateStart(civil: string, days = 0): string | null {
   if (!parts) return null;
   const at = new Date(Number(parts[1]), Number(parts[2]) - 1, Number(parts[3]) + days);
   return Number.isNaN(at.getTime()) ? null : at.toISOString();
+}
+
+/** The last date on which something holds that ends at an RFC 3339 time. */
+export function lastDate(rfc3339: string): string {
+  const at = millis(rfc3339);
+  return at === null ? '' : civilDate(new Date(at - 1).toISOString());
 }
 
 /** The date in a date field for an RFC 3339 time. */

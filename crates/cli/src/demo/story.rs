@@ -157,15 +157,12 @@ impl Story {
         let budget = BudgetForm {
             per_payment: Some("0.25".into()),
             per_day: Some("1.00".into()),
-            per_week: None,
-            per_month: None,
-            lifetime: None,
             over_payment: "ask".into(),
             new_payee: "ask".into(),
             zone: "UTC".into(),
-            expires_at: None,
+            ..BudgetForm::default()
         };
-        let made = self.desk.add_agent(AGENT.into(), "L3".into(), budget.clone()).await?;
+        let made = self.desk.add_agent(AGENT.into(), "L3".into(), budget, None).await?;
         let page = self.desk.agent(AGENT.into()).await?;
         same("the grade in force", "L3", page.row.grade_in_force.as_str())?;
         same("the limit per day", Some("1.00"), page.budget.per_day.as_deref())?;

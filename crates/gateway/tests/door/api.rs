@@ -42,6 +42,24 @@ async fn every_route_answers_its_own_agent() {
     );
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_doorkeeper_hears_where_a_credential_is_used() {
+    use std::os::unix::fs::MetadataExt;
+    let stand = Stand::open().await;
+    let token = stand.book.add("anna");
+    let stranger = Token::generate().expect("the system has randomness");
+    for token in [&token, &stranger, &token] {
+        stand.ask(token, Method::GET, "/v1/budget", None).await;
+    }
+    let own = std::fs::metadata("/proc/self").expect("this process").uid();
+    let places = stand.book.places();
+    assert_eq!(places.len(), 2, "a credential nobody knows has no place: {places:?}");
+    for (agent, place) in places {
+        assert_eq!((agent.as_str(), place), ("agt_anna", format!("user {own}")));
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_is_an_answer_and_a_failure_is_a_problem() {
     let stand = Stand::open().await;

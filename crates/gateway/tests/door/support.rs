@@ -107,8 +107,11 @@ fn refused() -> FetchAnswer {
     let reason = ReasonView {
         code: "over_per_day".into(),
         message: "The day's limit is 1 USDC and this would make it 1.01 USDC.".into(),
+        scope: None,
         limit: Some("1".into()),
         observed: Some("1.01".into()),
+        limit_count: None,
+        observed_count: None,
         remedy: "time".into(),
         resets_at: Some("2026-11-21T00:00:00Z".into()),
     };
@@ -202,8 +205,13 @@ impl Teller for Recorder {
             frozen: false,
             per_payment: Some("0.5".into()),
             over_payment: "ask".into(),
+            per_payee_day: None,
+            exposure: None,
+            max_count_hour: Some(12),
+            hours: None,
             windows: vec![WindowView {
                 window: "day".into(),
+                scope: None,
                 limit: "1".into(),
                 spent: "0.2".into(),
                 in_flight: "0".into(),
@@ -216,20 +224,28 @@ impl Teller for Recorder {
     }
 }
 
-/// Knows agents by the hash of their token.
+/// Knows agents by the hash of their token, and remembers where each came from.
 #[derive(Default)]
-pub struct Book(Mutex<HashMap<String, AgentId>>);
+pub struct Book {
+    agents: Mutex<HashMap<String, AgentId>>,
+    places: Mutex<Vec<(AgentId, String)>>,
+}
 
 impl Book {
     pub fn add(&self, name: &str) -> Token {
         let token = Token::generate().expect("the system has randomness");
         let agent = AgentId::from_tail(name).expect("a valid tail");
-        self.0.lock().expect("not poisoned").insert(token.hash(), agent);
+        self.agents.lock().expect("not poisoned").insert(token.hash(), agent);
         token
     }
 
+    /// Where credentials came from, in the order in which they did.
+    pub fn places(&self) -> Vec<(AgentId, String)> {
+        self.places.lock().expect("not poisoned").clone()
+    }
+
     pub fn revoke(&self, token: &Token) {
-        self.0.lock().expect("not poisoned").remove(&token.hash());
+        self.agents.lock().expect("not poisoned").remove(&token.hash());
     }
 }
 
@@ -237,7 +253,11 @@ impl Book {
 impl Doorkeeper for Book {
     async fn recognise(&self, token: &str) -> Result<Option<AgentId>, Failure> {
         let Ok(token) = Token::parse(token) else { return Ok(None) };
-        Ok(self.0.lock().expect("not poisoned").get(&token.hash()).cloned())
+        Ok(self.agents.lock().expect("not poisoned").get(&token.hash()).cloned())
+    }
+
+    async fn used_from(&self, agent: &AgentId, place: &str) {
+        self.places.lock().expect("not poisoned").push((agent.clone(), place.to_owned()));
     }
 }
 

@@ -1,9 +1,7 @@
 //! A small desk for tests: real books, a real vault, a shop that may be paid.
 
 use alloy_primitives::{Address, B256};
-use imprest_domain::{
-    AgentId, Asset, AssetId, Budget, Danger, Grade, Intent, NewPayeeRule, OverPayment, Payee, Units,
-};
+use imprest_domain::{AgentId, Asset, AssetId, Budget, Danger, Grade, Intent, Payee, Units};
 use imprest_ledger::{Grant, Ledger, NewAgent, Order, Reserved};
 use imprest_vault::Vault;
 
@@ -39,24 +37,15 @@ fn payee() -> Payee {
 /// Puts a fresh ledger beside the vault; `float` is what the books say of the agent's address.
 pub async fn desk(vault: Vault, float: Address) -> Desk {
     let ledger = Ledger::open(&vault.path().with_file_name("ledger.db")).await.expect("opens");
-    let budget = Budget {
-        asset: usdc().id,
-        limit_units_per_payment: None,
-        limit_units_per_day: Some(units(10_000_000)),
-        limit_units_per_week: None,
-        limit_units_per_month: None,
-        limit_units_lifetime: None,
-        over_payment: OverPayment::Ask,
-        new_payee: NewPayeeRule::Ask,
-        zone: "UTC".into(),
-        expires_at: None,
-    };
+    let budget =
+        Budget { limit_units_per_day: Some(units(10_000_000)), ..Budget::blank(usdc().id) };
     let new = NewAgent {
         name: "Scout".parse().expect("a name"),
         account: ledger.next_account().await.expect("an account"),
         address: float,
         grade: Grade::L3,
         budget,
+        shared: None,
         token_sha256: "0".repeat(64),
     };
     let agent = ledger.add_agent(new).await.expect("added").id;

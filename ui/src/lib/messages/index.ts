@@ -15,7 +15,8 @@ export function wording(problem: Problem): { says: string; todo: string } {
   return { says, todo: known.todo === '' ? problem.recovery : known.todo };
 }
 
-function sentence(text: string): string {
+/** A line of the desk as a whole sentence. */
+export function sentence(text: string): string {
   const start = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(start) ? start : `${start}.`;
 }

@@ -29,14 +29,21 @@ export class Selection {
   }
 }
 
+/** The keys of a list whose items do not open: J and K move. */
+export function stepKeys(selection: Selection): Binding[] {
+  return [
+    { key: 'j', says: t.keys.next, run: () => selection.step(1) },
+    { key: 'k', says: t.keys.previous, run: () => selection.step(-1) },
+  ];
+}
+
 /** The keys of every list: J and K move, O and Enter open. */
 export function listKeys(selection: Selection, open: (id: string | null) => void): Binding[] {
   const run = (): void => {
     open(selection.current);
   };
   return [
-    { key: 'j', says: t.keys.next, run: () => selection.step(1) },
-    { key: 'k', says: t.keys.previous, run: () => selection.step(-1) },
+    ...stepKeys(selection),
     { key: 'o', says: t.keys.open, run },
     { key: 'Enter', run },
   ];

@@ -8,6 +8,8 @@ const PAGE_ROWS = 100;
 export class ActivityPages {
   rows = $state.raw<ActivityRow[]>([]);
   total = $state(0);
+  /** Whether there are exactly `total`, and not that many or more. */
+  exact = $state(true);
   cursor = $state<string | null>(null);
   problem = $state.raw<Problem | undefined>(undefined);
   /** Whether the first page has come. */
@@ -34,6 +36,7 @@ export class ActivityPages {
       if (turn !== this.#turn) return;
       this.rows = page.rows;
       this.total = page.total;
+      this.exact = page.total_is_exact;
       this.cursor = page.next_cursor;
       this.problem = undefined;
     } catch (thrown) {
@@ -52,6 +55,7 @@ export class ActivityPages {
       if (turn !== this.#turn) return;
       this.rows = merge(this.rows, page.rows);
       this.total = page.total;
+      this.exact = page.total_is_exact;
       this.cursor = page.next_cursor;
     } catch (thrown) {
       if (turn === this.#turn) this.problem = asProblem(thrown);
@@ -88,6 +92,7 @@ export class ActivityPages {
       this.rows = [...page.rows, ...below];
       if (below.length === 0) this.cursor = page.next_cursor;
       this.total = page.total;
+      this.exact = page.total_is_exact;
       this.problem = undefined;
     } catch (thrown) {
       if (turn === this.#turn) this.problem = asProblem(thrown);

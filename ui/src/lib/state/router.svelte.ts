@@ -5,7 +5,10 @@ export type Place =
   | { view: 'agents' }
   | { view: 'new-agent' }
   | { view: 'agent'; agent: string }
+  | { view: 'new-shared' }
+  | { view: 'shared'; shared: string }
   | { view: 'activity' }
+  | { view: 'signals' }
   | { view: 'settings' };
 
 /** Reads a hash; anything unknown is the desk. */
@@ -26,13 +29,17 @@ function decode(part: string): string {
 function placeOf([first, second]: string[]): Place {
   if (first === 'agents' && second === 'new') return { view: 'new-agent' };
   if (first === 'agents') return second === undefined || second === '' ? { view: 'agents' } : { view: 'agent', agent: second };
-  if (first === 'activity' || first === 'settings') return { view: first };
+  if (first === 'shared' && second !== undefined && second !== '') return second === 'new' ? { view: 'new-shared' } : { view: 'shared', shared: second };
+  if (first === 'shared') return { view: 'agents' };
+  if (first === 'activity' || first === 'signals' || first === 'settings') return { view: first };
   return { view: 'desk' };
 }
 
 /** The hash for a place. */
 export function hrefOf(place: Place): string {
   if (place.view === 'agent') return `#/agents/${encodeURIComponent(place.agent)}`;
+  if (place.view === 'shared') return `#/shared/${encodeURIComponent(place.shared)}`;
+  if (place.view === 'new-shared') return '#/shared/new';
   return place.view === 'new-agent' ? '#/agents/new' : `#/${place.view}`;
 }
 
@@ -70,7 +77,7 @@ class Router {
 
   /** One step towards the desk. */
   back(): void {
-    if (this.place.view === 'agent' || this.place.view === 'new-agent') this.go({ view: 'agents' });
+    if (['agent', 'new-agent', 'shared', 'new-shared'].includes(this.place.view)) this.go({ view: 'agents' });
     else this.go({ view: 'desk' });
   }
 

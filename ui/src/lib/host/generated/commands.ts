@@ -15,6 +15,9 @@ import type {
   NewCredential,
   NewVault,
   Overview,
+  RehearsalView,
+  SharedView,
+  SignalView,
   Verified,
 } from './types';
 
@@ -42,6 +45,12 @@ export interface Commands {
   export_csv: { args: { path: string; filter: ActivityFilter }; answer: Exported };
   /** Local addresses that agents may reach. */
   hosts: { args: Record<string, never>; answer: string[] };
+  /** Budgets that several agents share, oldest first. */
+  shared_budgets: { args: Record<string, never>; answer: SharedView[] };
+  /** What looked odd, newest first: all that is open, and the last that is over. */
+  signals: { args: Record<string, never>; answer: SignalView[] };
+  /** What a budget would have done with an agent's last days; changes nothing. */
+  rehearse: { args: { agent: string; budget: BudgetForm; days: number }; answer: RehearsalView };
   /** Makes the vault and the ledger; answers the recovery words once. */
   create_vault: { args: { passphrase: string }; answer: NewVault };
   /** Opens the vault. */
@@ -50,8 +59,8 @@ export interface Commands {
   recover: { args: { words: string; newPassphrase: string }; answer: DeskStatus };
   /** Forgets the keys until the passphrase comes again. */
   lock: { args: Record<string, never>; answer: DeskStatus };
-  /** Makes an agent with its own address, budget and credential. */
-  add_agent: { args: { name: string; grade: string; budget: BudgetForm }; answer: NewCredential };
+  /** Makes an agent with its own address, budget and credential, under a shared budget if one is named. */
+  add_agent: { args: { name: string; grade: string; budget: BudgetForm; shared: string | null }; answer: NewCredential };
   /** Sets an agent's limits; from outside the window a raise needs the passphrase. */
   set_budget: { args: { agent: string; budget: BudgetForm }; answer: AgentPage };
   /** Sets an agent's grade. */
@@ -60,6 +69,12 @@ export interface Commands {
   rotate_token: { args: { agent: string }; answer: NewCredential };
   /** Takes an agent's credential away for good. */
   revoke_agent: { args: { agent: string }; answer: AgentRow };
+  /** Makes a budget for several agents to share. */
+  add_shared: { args: { name: string; budget: BudgetForm }; answer: SharedView };
+  /** Sets a shared budget's limits. */
+  set_shared: { args: { shared: string; budget: BudgetForm }; answer: SharedView };
+  /** Puts an agent under a shared budget, or takes it out. */
+  join_shared: { args: { agent: string; shared: string | null }; answer: AgentPage };
   /** Moves money from the treasury to an agent's float and waits for the chain. */
   refill: { args: { agent: string; amount: string }; answer: AgentPage };
   /** Says yes to exactly one payment. */
@@ -70,6 +85,10 @@ export interface Commands {
   freeze: { args: Record<string, never>; answer: DeskStatus };
   /** Lets payments go on. */
   thaw: { args: Record<string, never>; answer: DeskStatus };
+  /** Ends a signal that waits for the owner to have seen it. */
+  acknowledge: { args: { signal: number }; answer: SignalView[] };
+  /** Takes the computer's clock as right where it stands behind the books. */
+  accept_clock: { args: Record<string, never>; answer: DeskStatus };
   /** Lets agents reach a local address in spite of the private-address guard. */
   allow_host: { args: { host: string }; answer: string[] };
   /** Takes that leave back. */

@@ -22,6 +22,8 @@ export interface ActivityPage {
   next_cursor: string | null;
   /** How many rows match in all. */
   total: number;
+  /** Whether `total` is exact; otherwise there are that many or more. */
+  total_is_exact: boolean;
 }
 
 /** One row of what happened. */
@@ -56,6 +58,10 @@ export interface AgentPage {
   budget: BudgetForm;
   /** Each limit over time, and how far along. */
   windows: WindowRow[];
+  /** What is allowed in the budget but may not be meant, one sentence each. */
+  notes: string[];
+  /** The budget it shares with others. */
+  shared: SharedView | null;
   /** The most that can be lost, one sentence. */
   worst_case: string;
   /** Why the grade in force is what it is. */
@@ -92,6 +98,10 @@ export interface AgentRow {
   asset: string;
   /** Its pace. */
   pace: Pace | null;
+  /** Its limits that are nearly used, one sentence each. */
+  warnings: string[];
+  /** The name of the budget it shares with others. */
+  shared: string | null;
   /** When it last asked for anything. */
   last_seen: string | null;
   /** The budget as one sentence. */
@@ -168,6 +178,8 @@ export interface Books {
 export interface BudgetForm {
   /** At most this for one payment. */
   per_payment: string | null;
+  /** In any 60 minutes. */
+  per_hour: string | null;
   /** Per calendar day. */
   per_day: string | null;
   /** Per calendar week. */
@@ -176,9 +188,19 @@ export interface BudgetForm {
   per_month: string | null;
   /** In all. */
   lifetime: string | null;
+  /** To one payee per calendar day. */
+  per_payee_day: string | null;
+  /** To payees never paid before, together, unasked, per calendar day. */
+  per_new_payee_day: string | null;
+  /** In flight at once. */
+  exposure: string | null;
+  /** How many payments in any 60 minutes, a plain number. */
+  max_count_hour: string | null;
+  /** The local time of day in which anything may be spent, `09:00-18:00`. */
+  hours: string | null;
   /** Above the per-payment limit: "ask" or "deny". */
   over_payment: string;
-  /** A payee never paid before: "ask", "allow" or "deny". */
+  /** A payee never paid before: "ask", "allow" or "deny"; empty is "ask", and "allow" for a shared budget, which then leaves it to the agents' own. */
   new_payee: string;
   /** IANA zone; the desk's own when empty. */
   zone: string;
@@ -188,7 +210,7 @@ export interface BudgetForm {
 
 /** Something changed; ask again. */
 export interface Changed {
-  /** Any of "status", "overview", "agents", "activity". */
+  /** Any of "status", "overview", "agents", "activity". Signals change with "status", shared budgets with "agents". */
   topics: string[];
   /** The last event's number. */
   seq: number;
@@ -202,10 +224,20 @@ export interface DeskStatus {
   practice: boolean;
   /** Whether the owner has frozen all payments. */
   frozen: boolean;
+  /** "calm", "wary", "guarded" or "halted": how suspicious the world looks to all payments. */
+  danger: string;
+  /** What makes it look so, one sentence; absent when it is calm. */
+  danger_why: string | null;
+  /** How many signals are open, whomever they are about. */
+  signals: number;
+  /** By how many seconds the computer's clock stands behind the books, when that stops payments from going unasked; see the command `accept_clock`. */
+  clock_behind_s: number | null;
   /** "ready", "absent", "locked" or "denied": the operating system's keychain. */
   keychain: string;
   /** One sentence about the keychain when it is not ready. */
   keychain_note: string | null;
+  /** One sentence when no copy of the ledger's head lies in the keychain, so that an older ledger put in its place would not be noticed. */
+  copy_note: string | null;
   /** The network the desk pays on. */
   network: NetworkView;
   /** Where agents connect over HTTP, such as "http://127.0.0.1:4020". */
@@ -304,6 +336,8 @@ export interface Finding {
   effect: string;
   /** One sentence with its figures. */
   message: string;
+  /** What is worth seeing although it passes: "That is above 80 % of the limit." */
+  note: string | null;
 }
 
 /** A network and whether it answers. */
@@ -334,6 +368,8 @@ export interface NewCredential {
   token_in_keychain: boolean;
   /** One sentence when it does not. */
   note: string | null;
+  /** What is allowed in the agent's budget but may not be meant, one sentence each. */
+  notes: string[];
 }
 
 /** What a new vault gives its owner once. */
@@ -354,6 +390,8 @@ export interface Overview {
   in_flight: string;
   /** The most that could still be lost today: what is left of each agent's limits, bounded by its float. */
   at_worst_today: string;
+  /** Limits that are nearly used, one sentence each: "Scout has used 82 % of today’s 5.00." */
+  warnings: string[];
   /** Questions, oldest first. */
   approvals: ApprovalCard[];
   /** The latest decisions, newest first, at most 20. */
@@ -382,6 +420,8 @@ export interface Pace {
   in_flight_permille: number;
   /** Share of the window's time gone, in thousandths. */
   elapsed_permille: number;
+  /** Whether more than 80 % of the limit is used. */
+  warn: boolean;
   /** One sentence: "Under pace. L3, asks above 0.25." */
   note: string;
 }
@@ -396,6 +436,86 @@ export interface Problem {
   recovery: string;
 }
 
+/** What a budget would have done with an agent's payments of the last days. */
+export interface RehearsalView {
+  /** How many days were looked at. */
+  days: number;
+  /** The asset all figures are in. */
+  asset: string;
+  /** How many payments were asked for, whatever became of them. */
+  payments: number;
+  /** Of these it would have paid unasked. */
+  allowed: number;
+  /** Of these the owner would have been asked. */
+  asked: number;
+  /** Of these it would have refused. */
+  refused: number;
+  /** The sum of those paid unasked. */
+  amount_allowed: string;
+  /** The sum of those asked about. */
+  amount_asked: string;
+  /** The sum of those refused. */
+  amount_refused: string;
+  /** The most that would have been spent in one calendar day. */
+  most_in_a_day: string;
+  /** That day, `2026-11-22`; absent when nothing would have been spent. */
+  most_on: string | null;
+  /** Which rules would have objected, the busiest first. */
+  rules: RuleCount[];
+  /** All of it in one sentence. */
+  sentence: string;
+}
+
+/** How often a rule objected. */
+export interface RuleCount {
+  /** The rule's word, "over_per_day". */
+  code: string;
+  /** How many payments it objected to. */
+  times: number;
+}
+
+/** A budget that several agents stay within together. */
+export interface SharedView {
+  /** Identifier. */
+  id: string;
+  /** Name. */
+  name: string;
+  /** Its limits. */
+  budget: BudgetForm;
+  /** Each limit over time, and how far along, all its agents together. */
+  windows: WindowRow[];
+  /** The names of the agents under it, revoked ones left out. */
+  agents: string[];
+  /** The budget as one sentence. */
+  sentence: string;
+  /** What is allowed in it but may not be meant, one sentence each. */
+  notes: string[];
+}
+
+/** Something that looked odd, and what it does to trust. */
+export interface SignalView {
+  /** Its number in the log; what `acknowledge` names it by. */
+  seq: number;
+  /** When it was seen. */
+  at: string;
+  /** What was seen: "price_jumped", "pay_to_changed", "refusal_burst", … */
+  kind: string;
+  /** "wary", "guarded" or "halted": what it means while it is fresh. */
+  level: string;
+  /** Whom or what it is about: "the desk", "shop.example", "Scout". */
+  subject: string;
+  /** One sentence. */
+  detail: string;
+  /** Whether it still counts, or may count again. */
+  open: boolean;
+  /** Whether the owner's acknowledgement ends it. */
+  needs_ack: boolean;
+  /** How it ends, one sentence. */
+  clears: string;
+  /** When the owner acknowledged it, or what disagreed agreed again. */
+  ack_at: string | null;
+}
+
 /** What `verify` found. */
 export interface Verified {
   /** How many events were read. */
@@ -406,20 +526,28 @@ export interface Verified {
   whole: boolean;
   /** What is wrong, one sentence each. */
   faults: string[];
+  /** Up to which event the vault has sealed the log; absent when it never has. */
+  sealed: number | null;
+  /** Whether the seal was checked with the vault's key, which takes an open vault. */
+  seal_checked: boolean;
+  /** Whether the log was compared with the copy of its head in the keychain. */
+  copy_checked: boolean;
 }
 
 /** A limit over time. */
 export interface WindowRow {
-  /** "day", "week", "month" or "lifetime". */
+  /** "hour", "day", "week", "month" or "lifetime"; an hour is any 60 minutes. */
   window: string;
   /** The limit. */
   limit: string;
-  /** Settled. */
+  /** Settled; of an hour, all that was paid or reserved in the last 60 minutes. */
   spent: string;
-  /** In flight. */
+  /** In flight; of an hour it is in `spent`. */
   in_flight: string;
   /** Left. */
   left: string;
-  /** When the next one starts. */
+  /** When the next one starts; an hour rolls and a lifetime never ends. */
   resets_at: string | null;
+  /** Whether more than 80 % of the limit is used. */
+  warn: boolean;
 }

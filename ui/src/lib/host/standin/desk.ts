@@ -1,10 +1,18 @@
 import type { Commands } from '../generated/commands';
 import type {
   ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, Books, BudgetForm, Changed,
-  DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, Overview, Pace, Problem, Verified,
+  DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, Overview, Pace, Problem, RehearsalView, SharedView, SignalView, Verified,
+  WindowRow,
 } from '../generated/types';
 import { shown, toUnits } from '../../money';
-import { ASSET, decide, decimal, elapsedPermille, endOf, LIMITS, PLACES, sentence, startOf, units, WINDOWS, type Window } from './rules';
+import { budgetNotes } from '../../notes';
+import { noteWords } from '../../words';
+import { rehearse } from './rehearse';
+import {
+  ASSET, BOUNDING, DANGERS, decide, decimal, elapsedPermille, endOf, figure, inForce, isNear, LIMITS, PLACES, SAID, sentence, startOf, units, WINDOWS,
+  type Holder, type Use, type Window,
+} from './rules';
+import { Signals, type About } from './signals';
 
 /** How long a question stands, and how long the practice chain takes. */
 const QUESTION_MS = 10 * 60_000;
@@ -26,13 +34,26 @@ interface Agent {
   /** On the chain, in units. */
   chain: bigint;
   lastSeen: number | null;
+  /** The shared budget it is under. */
+  shared: string | null;
 }
+
+interface Shared {
+  id: string;
+  name: string;
+  budget: BudgetForm;
+}
+
+/** What an agent knows of a payee: its usual address, none yet, or another than before. */
+type Standing = 'known' | 'new' | { was: string; is: string };
 
 interface Payment {
   row: ActivityRow;
   amount: bigint;
   evidence: Omit<Evidence, 'row'>;
   approval: ApprovalCard | null;
+  /** Whether its payee had never been paid when it was asked for. */
+  isNew: boolean;
 }
 
 /** What an agent of the stand-in asks for. */
@@ -41,6 +62,8 @@ export interface Ask {
   what: string;
   amount: string;
   payee?: string;
+  /** The address to pay to, when it is not the payee's usual one. */
+  payTo?: string;
   purpose?: string | null;
   task?: string | null;
   changes?: string[];
@@ -64,6 +87,13 @@ function fail(code: string, message: string, recovery = ''): never {
   throw problem;
 }
 
+/** States in which money is reserved or signed away and not yet settled. */
+const HELD = ['held', 'delivered', 'unknown'];
+
+const usualAddress = (payee: string): string => (payee === 'Corner shop' ? SHOP_ADDRESS : `0x${hex(payee, 40)}`);
+
+const whole = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+
 /** The in-memory desk. Figures are exact; keys, chain and disk are not there. */
 export class StandinDesk {
   readyCount = 0;
@@ -79,7 +109,15 @@ export class StandinDesk {
   seq = 0;
   /** Set to make the chain silent. */
   chainSilent = false;
-  /** Whether a question changes by itself when its time is up. */
+  shared: Shared[] = [];
+  /** By how much the computer's clock stands behind, or null. */
+  clockBehindS: number | null = null;
+  /** Set to say that more rows match than were counted. */
+  totalIsExact = true;
+  /** How many events the vault has not sealed yet. */
+  sealedBehind = 0;
+  copyChecked = true;
+  #signals = new Signals();
   #listeners = new Set<(changed: Changed) => void>();
   #openedAt = 0;
   #events = 0;
@@ -105,23 +143,34 @@ export class StandinDesk {
       activity: (a) => this.activity(a.filter, a.cursor, a.limit),
       evidence: (a) => this.evidence(a.payment),
       books: () => this.books(),
-      verify: (): Verified => ({ events: this.#events, head: hex(`head${this.#events}`, 64), whole: true, faults: [] }),
+      verify: (): Verified => ({
+        events: this.#events, head: hex(`head${this.#events}`, 64), whole: true, faults: [], sealed: this.#events - this.sealedBehind,
+        seal_checked: this.stage === 'open', copy_checked: this.copyChecked,
+      }),
       export_csv: (a) => ({ ...this.exportCsv(a.filter), path: a.path }),
       hosts: () => [...this.hosts],
+      shared_budgets: () => this.shared.map((shared) => this.#sharedView(shared)),
+      signals: () => this.#signals.views(Date.now()),
+      rehearse: (a) => this.#rehearse(a.agent, a.budget, a.days),
       create_vault: (a) => this.#createVault(a.passphrase),
       unlock: (a) => this.#unlock(a.passphrase),
       recover: (a) => this.#recover(a.words, a.newPassphrase),
       lock: () => this.#lock(),
-      add_agent: (a) => this.addAgent(a.name, a.grade, a.budget),
+      add_agent: (a) => this.addAgent(a.name, a.grade, a.budget, a.shared),
       set_budget: (a) => this.#setBudget(a.agent, a.budget),
       set_grade: (a) => this.#setGrade(a.agent, a.grade),
-      rotate_token: (a) => this.#credential(this.#agent(a.agent), 'again'),
+      rotate_token: (a) => this.#rotate(a.agent),
       revoke_agent: (a) => this.#revoke(a.agent),
+      add_shared: (a) => this.addShared(a.name, a.budget),
+      set_shared: (a) => this.#setShared(a.shared, a.budget),
+      join_shared: (a) => this.join(a.agent, a.shared),
       refill: (a) => this.#refill(a.agent, a.amount),
       approve: (a) => this.answer(a.approval, true, null),
       refuse: (a) => this.answer(a.approval, false, a.reason),
       freeze: () => this.#freeze(true),
       thaw: () => this.#freeze(false),
+      acknowledge: (a) => this.#acknowledge(a.signal),
+      accept_clock: () => this.#acceptClock(),
       allow_host: (a) => this.#host(a.host, true),
       remove_host: (a) => this.#host(a.host, false),
     };
@@ -130,10 +179,16 @@ export class StandinDesk {
 
   status(): DeskStatus {
     const left = Math.max(0, LOCK_S - Math.floor((Date.now() - this.#openedAt) / 1000));
+    const { danger, why } = this.#danger({});
     return {
       stage: this.stage,
       practice: true,
       frozen: this.frozen,
+      danger: DANGERS[danger] ?? 'calm',
+      danger_why: why === null ? null : whole(why),
+      signals: this.#signals.open(Date.now()),
+      clock_behind_s: this.clockBehindS,
+      copy_note: this.copyChecked ? null : 'No copy of the ledger’s end can be kept in the system keychain, so an older ledger put in its place would not be noticed.',
       keychain: 'ready',
       keychain_note: null,
       network: {
@@ -163,8 +218,12 @@ export class StandinDesk {
       asset: ASSET,
       date: `${local.getFullYear()}-${two(local.getMonth() + 1)}-${two(local.getDate())}`,
       spent_today: decimal(sum(['settled'], today)),
-      in_flight: decimal(sum(['held', 'delivered', 'unknown'], 0)),
+      in_flight: decimal(sum(HELD, 0)),
       at_worst_today: decimal(this.agents.filter((agent) => !agent.revoked).reduce((all, agent) => all + this.#atWorst(agent), 0n)),
+      warnings: [
+        ...this.agents.filter((agent) => !agent.revoked).flatMap((agent) => this.#warnings(agent.name, agent.budget, [agent])),
+        ...this.shared.flatMap((shared) => this.#warnings(shared.name, shared.budget, this.#under(shared.id))),
+      ],
       approvals: this.approvals(),
       live: this.rows().slice(0, 20),
       pace: this.agents.filter((agent) => !agent.revoked).flatMap((agent) => this.#pace(agent) ?? []),
@@ -188,7 +247,7 @@ export class StandinDesk {
     const start = cursor === null ? 0 : matching.findIndex((row) => row.payment_id === cursor) + 1;
     const rows = matching.slice(start, start + limit);
     const more = start + limit < matching.length;
-    return { rows, next_cursor: more ? (rows.at(-1)?.payment_id ?? null) : null, total: matching.length };
+    return { rows, next_cursor: more ? (rows.at(-1)?.payment_id ?? null) : null, total: matching.length, total_is_exact: this.totalIsExact };
   }
 
   evidence(id: string): Evidence {
@@ -210,13 +269,14 @@ export class StandinDesk {
     return { path: '/home/owner/Documents/imprest-activity.csv', rows, sha256: hex(`csv${rows}`, 64) };
   }
 
-  addAgent(name: string, grade: string, budget: BudgetForm): NewCredential {
+  addAgent(name: string, grade: string, budget: BudgetForm, shared: string | null = null): NewCredential {
     this.#open();
     if (this.agents.some((agent) => agent.name.toLowerCase() === name.toLowerCase())) fail('name_taken', `there is already an agent named ${name}`);
     this.#check(budget);
+    const pool = shared === null ? null : this.#shared(shared).id;
     const agent: Agent = {
       id: `agt_${this.agents.length + 1}`, name, grade, budget, revoked: false,
-      address: `0x${hex(`address ${name}`, 40)}`, chain: units('25'), lastSeen: null,
+      address: `0x${hex(`address ${name}`, 40)}`, chain: units('25'), lastSeen: null, shared: pool,
     };
     this.agents.push(agent);
     this.treasury -= agent.chain;
@@ -227,31 +287,33 @@ export class StandinDesk {
 
   agentRow(agent: Agent): AgentRow {
     return {
-      id: agent.id, name: agent.name, grade: agent.grade, grade_in_force: agent.grade, revoked: agent.revoked,
+      id: agent.id, name: agent.name, grade: agent.grade, grade_in_force: inForce(agent.grade, this.#danger({ agent: agent.id }).danger), revoked: agent.revoked,
       address: agent.address, float: decimal(agent.chain), asset: ASSET, pace: this.#pace(agent),
-      last_seen: agent.lastSeen === null ? null : new Date(agent.lastSeen).toISOString(), sentence: sentence(agent.budget),
+      last_seen: agent.lastSeen === null ? null : new Date(agent.lastSeen).toISOString(), sentence: `${agent.name} may spend ${sentence(agent.budget)}`,
+      warnings: agent.revoked ? [] : this.#warnings(agent.name, agent.budget, [agent]),
+      shared: this.shared.find((shared) => shared.id === agent.shared)?.name ?? null,
     };
   }
 
   agentPage(agent: Agent): AgentPage {
     const key = agent.name.toLowerCase().replaceAll(' ', '-');
-    const limits = WINDOWS.flatMap((window) => {
+    const limits = BOUNDING.flatMap((window) => {
       const limit = agent.budget[LIMITS[window]];
       return limit === null ? [] : [{ window, limit }];
     });
+    const { danger, why } = this.#danger({ agent: agent.id });
+    const pool = this.shared.find((shared) => shared.id === agent.shared);
     return {
       row: this.agentRow(agent),
       budget: agent.budget,
-      windows: limits.map(({ window, limit }) => {
-        const used = this.#used(agent, window);
-        const left = units(limit) - used.settled - used.open;
-        return {
-          window, limit, spent: decimal(used.settled), in_flight: decimal(used.open), left: decimal(left > 0n ? left : 0n),
-          resets_at: window === 'lifetime' ? null : new Date(endOf(window, Date.now())).toISOString(),
-        };
-      }),
-      worst_case: `At worst, ${limits.map(({ window, limit }) => `${shown(limit)} ${ASSET} ${{ day: 'today', week: 'this week', month: 'this month', lifetime: 'in all' }[window]}`).join(' and ')} can be lost, whatever ${agent.name} is told.`,
-      grade_reason: `Danger is calm, so ${agent.grade} is in force.`,
+      windows: this.#windows(agent.budget, [agent]),
+      notes: budgetNotes(agent.budget).map(noteWords),
+      shared: pool === undefined ? null : this.#sharedView(pool),
+      worst_case: `At worst, ${limits.map(({ window, limit }) => `${shown(limit)} ${ASSET} ${SAID[window]}`).join(' and ')} can be lost, whatever ${agent.name} is told.`,
+      grade_reason:
+        why === null
+          ? `Danger is calm, so ${agent.grade} is in force.`
+          : `${agent.grade} was granted; ${why}, so ${inForce(agent.grade, danger)} is in force.`,
       float_on_chain: this.chainSilent ? null : decimal(agent.chain),
       mcp_snippet: JSON.stringify({ mcpServers: { imprest: { command: 'imprest', args: ['mcp', '--agent', key] } } }),
       http_snippet: JSON.stringify({ mcpServers: { imprest: { type: 'http', url: 'http://127.0.0.1:4020/mcp', headers: { Authorization: 'Bearer <token>' } } } }),
@@ -266,17 +328,22 @@ export class StandinDesk {
     const at = ask.at ?? Date.now();
     const amount = units(ask.amount);
     const payee = ask.payee ?? 'Corner shop';
+    const standing = this.#standing(agent, payee, ask);
+    const usual = this.#usual(ask.what, payee);
+    this.#look(payee, amount, standing, usual, at);
+    const { danger, why } = this.#danger({ agent: agent.id, payee }, at);
     const findings = decide({
-      amount, grade: agent.grade, frozen: this.frozen, revoked: agent.revoked, budget: agent.budget, float: agent.chain,
-      used: Object.fromEntries(WINDOWS.map((w) => { const u = this.#used(agent, w, at); return [w, u.settled + u.open]; })) as Record<Window, bigint>,
-      knownPayee: payee === 'Corner shop' || this.payments.some((p) => p.row.payee === payee && p.row.agent_id === agent.id && p.row.state === 'settled'),
+      amount, granted: agent.grade, danger, why, frozen: this.frozen, revoked: agent.revoked, float: agent.chain, at, usual, payee: standing,
+      holders: this.#holders(agent, payee, at),
     });
     const payment = this.#record(agent, ask, amount, payee, at, findings);
+    payment.isNew = standing === 'new';
     agent.lastSeen = Math.max(at, agent.lastSeen ?? 0);
     this.payments.push(payment);
     const worst = findings[0]?.effect;
     if (worst === 'deny') {
       this.#turn(payment, 'refused', `Refused: ${findings[0]?.message.replace(/\.$/, '') ?? ''}`, 'refused');
+      this.#burst(agent, at);
     } else if (worst === 'ask') {
       payment.approval = this.#card(agent, ask, payment, findings, at);
       this.#turn(payment, 'waiting', 'Waiting for you', 'asked');
@@ -301,6 +368,8 @@ export class StandinDesk {
       return payment.row;
     }
     payment.evidence.findings = payment.evidence.findings.map((f) => (f.effect === 'ask' ? { ...f, effect: 'approved' } : f));
+    // A yes to a question that showed what was odd answers it.
+    this.#signals.end(['pay_to_changed', 'price_soared'], { payee: payment.row.payee }, Date.now());
     this.#pay(payment);
     return payment.row;
   }
@@ -336,7 +405,7 @@ export class StandinDesk {
   #refuse(payment: Payment, code: string, message: string): void {
     payment.approval = null;
     payment.evidence.verdict = 'deny';
-    payment.evidence.findings = [{ code, effect: 'deny', message }, ...payment.evidence.findings];
+    payment.evidence.findings = [{ code, effect: 'deny', message, note: null }, ...payment.evidence.findings];
     this.#turn(payment, 'refused', `Refused: ${message.charAt(0).toLowerCase()}${message.slice(1).replace(/\.$/, '')}`, 'refused');
   }
 
@@ -361,10 +430,11 @@ export class StandinDesk {
     const host = payee === 'Corner shop' ? 'http://127.0.0.1:4030' : `https://${payee}`;
     const url = `${host}/${ask.what.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`;
     const worst = findings[0]?.effect;
-    const payTo = payee === 'Corner shop' ? SHOP_ADDRESS : `0x${hex(payee, 40)}`;
+    const payTo = ask.payTo ?? usualAddress(payee);
     return {
       amount,
       approval: null,
+      isNew: false,
       row: {
         payment_id: id, at: new Date(at).toISOString(), agent: agent.name, agent_id: agent.id, what: ask.what, payee,
         amount: decimal(amount), asset: ASSET, state: 'held', outcome: '',
@@ -372,7 +442,7 @@ export class StandinDesk {
       evidence: {
         url, method: 'GET', from: agent.address, pay_to: payTo, network: 'eip155:31337', contract: CONTRACT,
         purpose: ask.purpose ?? null, verdict: worst === 'deny' ? 'deny' : worst === 'ask' ? 'ask' : 'allow', answered_by: null,
-        grade: agent.grade, findings,
+        grade: inForce(agent.grade, this.#danger({ agent: agent.id, payee }, at).danger), findings,
         offer: JSON.stringify({ scheme: 'exact', network: 'eip155:31337', amount: String(amount), asset: CONTRACT, payTo, maxTimeoutSeconds: 120, description: ask.what }),
         nonce: null, valid_after: null, valid_before: null, transaction: null, block: null, response_sha256: null, response_status: null, events: [],
       },
@@ -380,10 +450,10 @@ export class StandinDesk {
   }
 
   #card(agent: Agent, ask: Ask, payment: Payment, findings: Finding[], at: number): ApprovalCard {
-    const shortest = WINDOWS.find((window) => agent.budget[LIMITS[window]] !== null) ?? 'day';
+    const shortest = BOUNDING.find((window) => agent.budget[LIMITS[window]] !== null) ?? 'day';
     const limit = agent.budget[LIMITS[shortest]];
-    const used = this.#used(agent, shortest);
-    const said = { day: 'today', week: 'this week', month: 'this month', lifetime: 'in all' }[shortest];
+    const used = this.#used([agent], shortest);
+    const said = SAID[shortest];
     return {
       id: `apv_${payment.row.payment_id.slice(4)}`, payment_id: payment.row.payment_id, agent: agent.name, agent_id: agent.id,
       what: ask.what, amount: payment.row.amount, asset: ASSET, origin: payment.row.payee, pay_to: payment.evidence.pay_to, url: payment.evidence.url,
@@ -394,22 +464,166 @@ export class StandinDesk {
     };
   }
 
-  #used(agent: Agent, window: Window, now = Date.now()): { settled: bigint; open: bigint } {
+  #used(agents: readonly Agent[], window: Window, now = Date.now()): { settled: bigint; open: bigint } {
     const since = startOf(window, now);
-    const mine = this.payments.filter((p) => p.row.agent_id === agent.id && Date.parse(p.row.at) >= since);
+    const ids = agents.map((agent) => agent.id);
+    const mine = this.payments.filter((p) => ids.includes(p.row.agent_id) && Date.parse(p.row.at) >= since);
     const sum = (states: string[]): bigint => mine.filter((p) => states.includes(p.row.state)).reduce((all, p) => all + p.amount, 0n);
-    return { settled: sum(['settled']), open: sum(['held', 'delivered', 'unknown']) };
+    return { settled: sum(['settled']), open: sum(HELD) };
+  }
+
+  #under(shared: string): Agent[] {
+    return this.agents.filter((agent) => agent.shared === shared);
+  }
+
+  #windows(budget: BudgetForm, agents: readonly Agent[]): WindowRow[] {
+    return WINDOWS.flatMap((window) => {
+      const limit = budget[LIMITS[window]];
+      if (limit === null) return [];
+      const { settled, open } = this.#used(agents, window);
+      const left = units(limit) - settled - open;
+      // An hour has no start of its own: all that was reserved in it counts as spent.
+      const hour = window === 'hour';
+      return {
+        window, limit, spent: decimal(hour ? settled + open : settled), in_flight: decimal(hour ? 0n : open), left: decimal(left > 0n ? left : 0n),
+        resets_at: hour || window === 'lifetime' ? null : new Date(endOf(window, Date.now())).toISOString(), warn: isNear(units(limit), settled + open),
+      };
+    });
+  }
+
+  #warnings(who: string, budget: BudgetForm, agents: readonly Agent[]): string[] {
+    return this.#windows(budget, agents).filter((row) => row.warn).map((row) => {
+      const used = ((units(row.spent) + units(row.in_flight)) * 100n) / units(row.limit);
+      const limit = shown(row.limit);
+      const of = { hour: `${limit} for any 60 minutes`, day: `today’s ${limit}`, week: `this week’s ${limit}`, month: `this month’s ${limit}`, lifetime: `its ${limit} in all` };
+      return `${who} has used ${used} % of ${of[row.window as Window]}.`;
+    });
+  }
+
+  #sharedView(shared: Shared): SharedView {
+    const under = this.#under(shared.id);
+    return {
+      id: shared.id, name: shared.name, budget: shared.budget, windows: this.#windows(shared.budget, under),
+      agents: under.filter((agent) => !agent.revoked).map((agent) => agent.name),
+      sentence: `Agents under ${shared.name} may together spend ${sentence(shared.budget)}`, notes: budgetNotes(shared.budget).map(noteWords),
+    };
+  }
+
+  #use(agents: readonly Agent[], payee: string, at: number): Use {
+    const ids = agents.map((agent) => agent.id);
+    const spent = this.payments.filter((p) => ids.includes(p.row.agent_id) && [...HELD, 'settled'].includes(p.row.state));
+    const sum = (which: (p: Payment) => boolean): bigint => spent.filter(which).reduce((all, p) => all + p.amount, 0n);
+    const since = (p: Payment, window: Window): boolean => Date.parse(p.row.at) >= startOf(window, at);
+    return {
+      windows: Object.fromEntries(WINDOWS.map((window) => [window, sum((p) => since(p, window))])) as Record<Window, bigint>,
+      countHour: spent.filter((p) => since(p, 'hour')).length,
+      payeeDay: sum((p) => since(p, 'day') && p.row.payee === payee),
+      newPayeeDay: sum((p) => since(p, 'day') && p.isNew),
+      exposure: sum((p) => HELD.includes(p.row.state)),
+    };
+  }
+
+  #holders(agent: Agent, payee: string, at: number): Holder[] {
+    const pool = this.shared.find((shared) => shared.id === agent.shared);
+    return [
+      { name: null, budget: agent.budget, use: this.#use([agent], payee, at) },
+      ...(pool === undefined ? [] : [{ name: pool.name, budget: pool.budget, use: this.#use(this.#under(pool.id), payee, at) }]),
+    ];
+  }
+
+  /** What the agent knows of a payee, from what was settled before. */
+  #standing(agent: Agent, payee: string, ask: Ask): Standing {
+    const before = this.payments.filter((p) => p.row.payee === payee && p.row.agent_id === agent.id && p.row.state === 'settled').at(-1);
+    const was = before?.evidence.pay_to ?? (payee === 'Corner shop' ? SHOP_ADDRESS : undefined);
+    if (was === undefined) return 'new';
+    const is = ask.payTo ?? usualAddress(payee);
+    return is === was ? 'known' : { was, is };
+  }
+
+  /** The median of the last prices of the same thing, once there are three. */
+  #usual(what: string, payee: string): bigint | null {
+    const prices = this.payments.filter((p) => p.row.what === what && p.row.payee === payee && p.row.state === 'settled').slice(-10).map((p) => p.amount);
+    if (prices.length < 3) return null;
+    return prices.sort((a, b) => (a < b ? -1 : 1))[Math.floor((prices.length - 1) / 2)] ?? null;
+  }
+
+  #look(payee: string, amount: bigint, standing: Standing, usual: bigint | null, at: number): void {
+    if (typeof standing !== 'string') this.raise('pay_to_changed', payee, `${payee} asks to be paid at ${standing.is} instead of ${standing.was}`, { payee }, at);
+    if (usual === null || amount <= 2n * usual) return;
+    const detail = `${payee} asks ${figure(amount)} ${ASSET} where ${figure(usual)} was usual`;
+    this.raise(amount > 5n * usual ? 'price_soared' : 'price_jumped', payee, detail, { payee }, at);
+  }
+
+  /** Three hard refusals within ten minutes make every payment of the agent a question. */
+  #burst(agent: Agent, at: number): void {
+    const recent = this.payments.filter((p) => p.row.agent_id === agent.id && p.row.state === 'refused' && at - Date.parse(p.row.at) < 600_000);
+    if (recent.length >= 3) this.raise('refusal_burst', agent.name, 'it was refused three times in ten minutes', { agent: agent.id }, at);
+  }
+
+  /** Something looks odd. */
+  raise(kind: string, subject: string, detail: string, about: About = {}, at = Date.now()): void {
+    this.#signals.raise(this.#event(), kind, subject, detail, about, at);
+    this.changed('status', 'overview', 'agents');
+  }
+
+  /** What disagreed agrees again, or was answered. */
+  agreed(kind: string, about: About = {}, at = Date.now()): void {
+    this.#signals.end([kind], about, at);
+    this.changed('status', 'overview', 'agents');
+  }
+
+  /** The computer's clock stands behind the books by so much, or is right again. */
+  setClock(behindS: number | null): void {
+    this.clockBehindS = behindS;
+    this.changed('status', 'overview', 'agents');
+  }
+
+  #danger(about: About, now = Date.now()): { danger: number; why: string | null } {
+    const found = this.#signals.danger(about, now);
+    if (this.clockBehindS === null || found.danger >= 2) return found;
+    return { danger: 2, why: 'the computer’s clock was set back by more than two minutes' };
+  }
+
+  #acknowledge(seq: number): SignalView[] {
+    this.#open();
+    if (!this.#signals.acknowledge(seq, Date.now())) fail('not_found', `there is no open signal ${seq}`);
+    this.#event();
+    this.changed('status', 'overview', 'agents');
+    return this.#signals.views(Date.now());
+  }
+
+  #acceptClock(): DeskStatus {
+    this.#open();
+    if (this.clockBehindS === null) fail('bad_input', 'the clock is not behind');
+    this.#event();
+    this.setClock(null);
+    return this.status();
+  }
+
+  #rehearse(name: string, budget: BudgetForm, days: number): RehearsalView {
+    this.#check(budget);
+    const agent = this.#agent(name);
+    const since = Date.now() - days * 86_400_000;
+    const mine = this.payments.filter((p) => p.row.agent_id === agent.id && Date.parse(p.row.at) >= since);
+    const past = mine.map((p) => ({
+      at: Date.parse(p.row.at), payee: p.row.payee, amount: p.amount, isNew: p.isNew,
+      saidYes: p.evidence.findings.some((finding) => finding.effect === 'approved'), paid: [...HELD, 'settled'].includes(p.row.state),
+    }));
+    return rehearse(budget, agent.grade, past, days);
   }
 
   #atWorst(agent: Agent): bigint {
     let least = agent.chain;
-    for (const window of WINDOWS) {
-      const limit = agent.budget[LIMITS[window]];
-      if (limit === null) continue;
-      const used = this.#used(agent, window);
-      // What is in flight can still be lost, what is settled is spent already.
-      const left = units(limit) - used.settled;
-      least = left < least ? left : least;
+    const pool = this.shared.find((shared) => shared.id === agent.shared);
+    const holders = [{ budget: agent.budget, agents: [agent] }, ...(pool === undefined ? [] : [{ budget: pool.budget, agents: this.#under(pool.id) }])];
+    for (const { budget, agents } of holders) {
+      for (const window of BOUNDING) {
+        const limit = budget[LIMITS[window]];
+        if (limit === null) continue;
+        // What is in flight can still be lost, what is settled is spent already.
+        const left = units(limit) - this.#used(agents, window).settled;
+        least = left < least ? left : least;
+      }
     }
     return least > 0n ? least : 0n;
   }
@@ -418,7 +632,7 @@ export class StandinDesk {
     const window = (['month', 'week', 'day', 'lifetime'] as const).find((w) => agent.budget[LIMITS[w]] !== null);
     const limit = window === undefined ? null : agent.budget[LIMITS[window]];
     if (window === undefined || limit === null) return null;
-    const used = this.#used(agent, window);
+    const used = this.#used([agent], window);
     const share = (part: bigint): number => (units(limit) === 0n ? 0 : Number((part * 1000n) / units(limit)));
     const elapsed = elapsedPermille(window, Date.now());
     const due = (units(limit) * BigInt(elapsed)) / 1000n;
@@ -426,7 +640,7 @@ export class StandinDesk {
     const rule = agent.grade === 'L2' ? 'asks every time' : agent.budget.per_payment === null ? 'no limit per payment' : `asks above ${shown(agent.budget.per_payment)}`;
     return {
       agent_id: agent.id, agent: agent.name, window, spent: decimal(used.settled), in_flight: decimal(used.open), limit,
-      spent_permille: share(used.settled), in_flight_permille: share(used.open), elapsed_permille: elapsed,
+      spent_permille: share(used.settled), in_flight_permille: share(used.open), elapsed_permille: elapsed, warn: isNear(units(limit), used.settled + used.open),
       note: ahead > 0n ? `Ahead of pace by ${shown(decimal(ahead))}. ${agent.grade}, ${rule}.` : `Under pace. ${agent.grade}, ${rule}.`,
     };
   }
@@ -450,14 +664,59 @@ export class StandinDesk {
 
   #credential(agent: Agent, turn: string): NewCredential {
     this.#open();
-    return { agent: this.agentRow(agent), token: `imp_${hex(`${agent.id}${turn}${this.seq}`, 43)}`, token_in_keychain: true, note: null };
+    return { agent: this.agentRow(agent), token: `imp_${hex(`${agent.id}${turn}${this.seq}`, 43)}`, token_in_keychain: true, note: null, notes: turn === 'first' ? budgetNotes(agent.budget).map(noteWords) : [] };
   }
 
   #check(budget: BudgetForm): void {
-    for (const limit of [budget.per_payment, ...WINDOWS.map((window) => budget[LIMITS[window]])]) {
+    const sums = [budget.per_payment, ...WINDOWS.map((window) => budget[LIMITS[window]]), budget.per_payee_day, budget.per_new_payee_day, budget.exposure];
+    for (const limit of sums) {
       if (limit !== null && toUnits(limit, PLACES) === null) fail('bad_input', `“${limit}” is no amount of ${ASSET} with at most ${PLACES} decimals`);
     }
-    if (WINDOWS.every((window) => budget[LIMITS[window]] === null)) fail('bad_input', 'set at least one limit over time: per day, week, month or lifetime');
+    if (BOUNDING.every((window) => budget[LIMITS[window]] === null)) fail('bad_input', 'set at least one limit over time: per day, week, month or lifetime');
+  }
+
+  #shared(idOrName: string): Shared {
+    return this.shared.find((shared) => shared.id === idOrName || shared.name === idOrName) ?? fail('not_found', `there is no shared budget ${idOrName}`);
+  }
+
+  /** Makes a budget for several agents to share. */
+  addShared(name: string, budget: BudgetForm): SharedView {
+    this.#open();
+    if (this.shared.some((shared) => shared.name.toLowerCase() === name.toLowerCase())) fail('name_taken', `there is already a shared budget named ${name}`);
+    this.#check(budget);
+    const shared: Shared = { id: `shr_${this.shared.length + 1}`, name, budget };
+    this.shared.push(shared);
+    this.#event();
+    this.changed('overview', 'agents');
+    return this.#sharedView(shared);
+  }
+
+  #setShared(name: string, budget: BudgetForm): SharedView {
+    this.#open();
+    this.#check(budget);
+    const shared = this.#shared(name);
+    shared.budget = budget;
+    this.#event();
+    this.changed('overview', 'agents');
+    return this.#sharedView(shared);
+  }
+
+  /** Puts an agent under a shared budget, or takes it out. */
+  join(name: string, shared: string | null): AgentPage {
+    this.#open();
+    const agent = this.#agent(name);
+    agent.shared = shared === null ? null : this.#shared(shared).id;
+    this.#event();
+    this.changed('agents', 'overview');
+    return this.agentPage(agent);
+  }
+
+  #rotate(name: string): NewCredential {
+    const agent = this.#agent(name);
+    const made = this.#credential(agent, 'again');
+    this.#signals.end(['credential_elsewhere'], { agent: agent.id }, Date.now());
+    this.changed('status', 'overview', 'agents');
+    return made;
   }
 
   #open(): void {

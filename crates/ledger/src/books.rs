@@ -1,0 +1,345 @@
+//! The books in memory: what the log adds up to, as far as it is at hand.
+//!
+//! The writer has them over its file: a row is read once, changed here, and written with its
+//! group. A replay has them over nothing, and so holds all that the log adds up to.
+
+use crate::error::LedgerError;
+use crate::rows::*;
+use crate::table::{Row, Table};
+use imprest_domain::{AgentId, PaymentId, SharedId};
+use rusqlite::Connection;
+use rusqlite::types::ToSqlOutput;
+
+/// How many rows of one kind stay in memory between two groups.
+const ROWS_KEPT: usize = 20_000;
+
+/// What the log adds up to.
+pub(crate) struct Books {
+    tables: Tables,
+    /// Where rows come from that are not in memory; nowhere in a replay.
+    pub(crate) disk: Option<Connection>,
+}
+
+/// The table of one kind of row.
+pub(crate) trait Holds<R: Row> {
+    fn table(&mut self) -> &mut Table<R>;
+    fn table_ref(&self) -> &Table<R>;
+}
+
+macro_rules! tables {
+    ($($field:ident: $row:ident),* $(,)?) => {
+        #[derive(Default)]
+        pub(crate) struct Tables { $($field: Table<$row>),* }
+
+        $(impl Holds<$row> for Tables {
+            fn table(&mut self) -> &mut Table<$row> {
+                &mut self.$field
+            }
+            fn table_ref(&self) -> &Table<$row> {
+                &self.$field
+            }
+        })*
+
+        impl Books {
+            /// The job is done.
+            pub(crate) fn keep(&mut self) {
+                $(self.tables.$field.keep();)*
+            }
+
+            /// The job failed: memory is as it was before it.
+            pub(crate) fn take_back(&mut self) {
+                $(self.tables.$field.take_back();)*
+            }
+
+            /// Forgets everything that is in memory.
+            pub(crate) fn forget(&mut self) {
+                $(self.tables.$field.clear();)*
+            }
+
+            /// Writes every changed row into the transaction under way.
+            pub(crate) fn flush(&mut self) -> Result<(), LedgerError> {
+                let Some(disk) = &self.disk else { return Ok(()) };
+                $(write_changed(disk, &mut self.tables.$field)?;)*
+                Ok(())
+            }
+
+            /// Writes every row in memory that has changed into another file's transaction.
+            pub(crate) fn write_all(&mut self, file: &Connection) -> Result<(), LedgerError> {
+                $(write_changed(file, &mut self.tables.$field)?;)*
+                Ok(())
+            }
+
+            /// Compares every table with the same table on a disk; one sentence a difference.
+            pub(crate) fn compare(&self, disk: &Connection) -> Result<Vec<String>, LedgerError> {
+                let mut faults = Vec::new();
+                $(faults.extend(differs(disk, &self.tables.$field)?);)*
+                Ok(faults)
+            }
+        }
+    };
+}
+
+tables! {
+    desk: DeskRow,
+    agents: AgentRow,
+    shared_budgets: SharedRow,
+    payments: PaymentRow,
+    client_keys: ClientKeyRow,
+    counters: CounterRow,
+    hours: HourRow,
+    entries: EntryRow,
+    accounts: AccountRow,
+    payees: PayeeRow,
+    origins: OriginRow,
+    prices: PriceRow,
+    approvals: ApprovalRow,
+    refills: RefillRow,
+    hosts: HostRow,
+    receipts: ReceiptRow,
+    signals: SignalRow,
+    tallies: TallyRow,
+}
+
+impl Books {
+    /// Books over nothing, for a replay.
+    pub(crate) fn empty() -> Books {
+        Books { tables: Tables::default(), disk: None }
+    }
+
+    /// Books over a file, with everything in memory that a decision may have to look through.
+    pub(crate) fn over(disk: Connection) -> Result<Books, LedgerError> {
+        let mut books = Books { tables: Tables::default(), disk: Some(disk) };
+        books.load_resident()?;
+        Ok(books)
+    }
+
+    /// Agents, shared budgets, unfinished payments and signals that are not over: few, and looked
+    /// through as a whole, so they are in memory always.
+    pub(crate) fn load_resident(&mut self) -> Result<(), LedgerError> {
+        self.load::<AgentRow>("1")?;
+        self.load::<SharedRow>("1")?;
+        self.load::<PaymentRow>("state IN ('waiting', 'held', 'delivered', 'unknown')")?;
+        // A price that jumped counts for a day whatever was answered, and what is counted for a
+        // burst is counted from the last answer on. A week is more than both, also when the owner
+        // sets the clock back; the newest few thousand are enough.
+        self.load::<SignalRow>(
+            "ack_ms IS NULL OR max(at_ms, ack_ms)
+                 > (SELECT at_ms FROM events ORDER BY seq DESC LIMIT 1) - 604800000
+             ORDER BY seq DESC LIMIT 5000",
+        )
+    }
+
+    fn load<R: Row>(&mut self, which: &str) -> Result<(), LedgerError>
+    where
+        Tables: Holds<R>,
+    {
+        let Some(disk) = &self.disk else { return Ok(()) };
+        let mut statement = disk.prepare(&format!("{} WHERE {which}", R::sql().all))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let row = R::read(row)?;
+            self.tables.table().learn(row.key(), Some(row));
+        }
+        Ok(())
+    }
+
+    /// The row of a key.
+    pub(crate) fn get<R: Row>(&mut self, key: R::Key) -> Result<Option<R>, LedgerError>
+    where
+        Tables: Holds<R>,
+    {
+        if let Some(known) = Holds::<R>::table_ref(&self.tables).peek(&key) {
+            return Ok(known.cloned());
+        }
+        let Some(disk) = &self.disk else { return Ok(None) };
+        let found = select::<R>(disk, &key)?;
+        self.tables.table().learn(key, found.clone());
+        Ok(found)
+    }
+
+    /// Puts a row in place of any other of its key.
+    pub(crate) fn put<R: Row>(&mut self, row: R)
+    where
+        Tables: Holds<R>,
+    {
+        self.tables.table().put(row.key(), Some(row));
+    }
+
+    /// Takes a row away.
+    pub(crate) fn remove<R: Row>(&mut self, key: R::Key)
+    where
+        Tables: Holds<R>,
+    {
+        Holds::<R>::table(&mut self.tables).put(key, None);
+    }
+
+    /// All rows of a kind that are in memory.
+    pub(crate) fn at_hand<'b, R: Row + 'b>(&'b self) -> impl Iterator<Item = &'b R>
+    where
+        Tables: Holds<R>,
+    {
+        Holds::<R>::table_ref(&self.tables).values()
+    }
+
+    /// The desk's own row.
+    pub(crate) fn desk(&mut self) -> Result<DeskRow, LedgerError> {
+        let row = self.get::<DeskRow>((1,))?;
+        Ok(row.unwrap_or(DeskRow { only_row: 1, frozen: false, payments: 0 }))
+    }
+
+    /// One agent, or that there is none.
+    pub(crate) fn agent(&mut self, agent: &AgentId) -> Result<AgentRow, LedgerError> {
+        self.get::<AgentRow>((agent.clone(),))?
+            .ok_or_else(|| LedgerError::NoAgent { name: agent.to_string() })
+    }
+
+    /// One shared budget, or that there is none.
+    pub(crate) fn shared(&mut self, shared: &SharedId) -> Result<SharedRow, LedgerError> {
+        self.get::<SharedRow>((shared.clone(),))?
+            .ok_or_else(|| LedgerError::NoShared { name: shared.to_string() })
+    }
+
+    /// One payment, or that there is none.
+    pub(crate) fn payment(&mut self, payment: &PaymentId) -> Result<PaymentRow, LedgerError> {
+        self.get::<PaymentRow>((payment.clone(),))?
+            .ok_or_else(|| LedgerError::NoPayment { payment: payment.clone() })
+    }
+
+    /// The rolling hours of all holders.
+    pub(crate) fn hours(&mut self) -> Result<Vec<HourRow>, LedgerError> {
+        let mut holders: Vec<String> =
+            self.at_hand::<HourRow>().map(|row| row.holder.clone()).collect();
+        if let Some(disk) = &self.disk {
+            let mut statement = disk.prepare("SELECT holder FROM hours")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                holders.push(row.get(0)?);
+            }
+        }
+        holders.sort_unstable();
+        holders.dedup();
+        let mut hours = Vec::with_capacity(holders.len());
+        for holder in holders {
+            hours.extend(self.get::<HourRow>((holder,))?);
+        }
+        Ok(hours)
+    }
+
+    /// The counters of one holder and kind whose label starts with a text.
+    pub(crate) fn counters_from(
+        &mut self,
+        holder: &str,
+        span: imprest_domain::Window,
+        prefix: &str,
+    ) -> Result<Vec<CounterRow>, LedgerError> {
+        let mut keys: Vec<_> = self
+            .at_hand::<CounterRow>()
+            .filter(|row| row.holder == holder && row.span == span && row.label.starts_with(prefix))
+            .map(Row::key)
+            .collect();
+        if let Some(disk) = &self.disk {
+            let mut statement = disk.prepare_cached(
+                "SELECT label FROM counters WHERE holder = ? AND span = ? AND label >= ? ORDER BY label",
+            )?;
+            let mut rows = statement.query((holder, span.word(), prefix))?;
+            while let Some(row) = rows.next()? {
+                let label: String = row.get(0)?;
+                if !label.starts_with(prefix) {
+                    break;
+                }
+                keys.push((holder.to_owned(), span, label));
+            }
+        }
+        keys.sort_by(|a, b| a.2.cmp(&b.2));
+        keys.dedup();
+        let mut counters = Vec::with_capacity(keys.len());
+        for key in keys {
+            counters.extend(self.get::<CounterRow>(key)?);
+        }
+        Ok(counters)
+    }
+
+    /// Lets go of what is written and not looked through, once there is much of it.
+    pub(crate) fn thin_out(&mut self) {
+        let tables = &mut self.tables;
+        if tables.payments.len() > ROWS_KEPT {
+            tables.payments.retain(|row| !row.state.is_final());
+        }
+        thin(&mut tables.client_keys);
+        thin(&mut tables.counters);
+        thin(&mut tables.entries);
+        thin(&mut tables.accounts);
+        thin(&mut tables.payees);
+        thin(&mut tables.origins);
+        thin(&mut tables.prices);
+        thin(&mut tables.approvals);
+        thin(&mut tables.refills);
+        thin(&mut tables.receipts);
+        thin(&mut tables.tallies);
+    }
+}
+
+fn thin<R: Row>(table: &mut Table<R>) {
+    if table.len() > ROWS_KEPT {
+        table.clear();
+    }
+}
+
+/// Reads one row.
+fn select<R: Row>(disk: &Connection, key: &R::Key) -> Result<Option<R>, LedgerError> {
+    let mut statement = disk.prepare_cached(&R::sql().select)?;
+    bind(&mut statement, R::key_cells(key))?;
+    let mut rows = statement.raw_query();
+    rows.next()?.map(R::read).transpose()
+}
+
+fn write_changed<R: Row>(disk: &Connection, table: &mut Table<R>) -> Result<(), LedgerError> {
+    let changed = table.drain_changed();
+    for key in &changed {
+        match table.peek(key).flatten() {
+            Some(row) => {
+                let mut statement = disk.prepare_cached(&R::sql().upsert)?;
+                bind(&mut statement, row.cells())?;
+                statement.raw_execute()?;
+            }
+            None => {
+                let mut statement = disk.prepare_cached(&R::sql().delete)?;
+                bind(&mut statement, R::key_cells(key))?;
+                statement.raw_execute()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn bind(
+    statement: &mut rusqlite::CachedStatement<'_>,
+    cells: Vec<ToSqlOutput<'_>>,
+) -> Result<(), LedgerError> {
+    for (at, cell) in cells.into_iter().enumerate() {
+        statement.raw_bind_parameter(at + 1, cell)?;
+    }
+    Ok(())
+}
+
+/// What differs between a table in memory that holds everything, and the same on a disk.
+fn differs<R: Row>(disk: &Connection, table: &Table<R>) -> Result<Option<String>, LedgerError> {
+    let wrong = |what: String| {
+        Ok(Some(format!("The table {} is not what the log adds up to: {what}.", R::TABLE)))
+    };
+    let mut statement = disk.prepare(&R::sql().all)?;
+    let mut rows = statement.query([])?;
+    let mut seen = 0_usize;
+    while let Some(row) = rows.next()? {
+        let Ok(live) = R::read(row) else {
+            return wrong("a row of it cannot be read".into());
+        };
+        match table.peek(&live.key()).flatten() {
+            Some(replayed) if *replayed == live => seen += 1,
+            Some(replayed) => return wrong(format!("“{live:?}” instead of “{replayed:?}”")),
+            None => return wrong(format!("“{live:?}”, which no event made")),
+        }
+    }
+    let expected = table.values().count();
+    if seen == expected { Ok(None) } else { wrong(format!("{seen} rows instead of {expected}")) }
+}

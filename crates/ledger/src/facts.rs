@@ -1,0 +1,285 @@
+//! What the books know that a verdict depends on, read at one moment.
+
+use crate::apply;
+use crate::books::Books;
+use crate::error::LedgerError;
+use crate::event::Order;
+use crate::rows::*;
+use imprest_domain::{
+    Ack, AgentStanding, Asset, Budget, Case, Danger, Payee, PayeeStanding, Shared, Signal,
+    SignalKind, Subject, Units, Usage, Verdict, Window, danger_for, decide, median, price_signal,
+};
+use jiff::Timestamp;
+
+/// How suspicious the world looks to whoever asks, besides what the books themselves have seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Alarm {
+    /// How suspicious.
+    pub danger: Danger,
+    /// Why, in a few words without a full stop.
+    pub why: Option<&'static str>,
+}
+
+impl From<Danger> for Alarm {
+    fn from(danger: Danger) -> Alarm {
+        Alarm { danger, why: None }
+    }
+}
+
+impl Alarm {
+    fn stricter(self, other: Alarm) -> Alarm {
+        if other.danger > self.danger { other } else { self }
+    }
+}
+
+/// What a clock that runs behind does to trust.
+pub(crate) const CLOCK_ALARM: Alarm = Alarm {
+    danger: Danger::Guarded,
+    why: Some("the computer’s clock was set back by more than two minutes"),
+};
+
+/// A signal that a decision itself brings up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sighting {
+    pub(crate) kind: SignalKind,
+    pub(crate) subject: Subject,
+    pub(crate) detail: String,
+}
+
+/// What is known at the moment of a decision.
+pub(crate) struct Facts {
+    pub(crate) agent: AgentRow,
+    pub(crate) payee: PayeeStanding,
+    standing: AgentStanding,
+    usage: Usage,
+    shared: Option<(SharedRow, Usage)>,
+    usual_price: Option<Units>,
+    frozen: bool,
+    signals: Vec<Signal>,
+    acks: Vec<Ack>,
+    alarm: Alarm,
+    now: Timestamp,
+}
+
+impl Facts {
+    /// Reads them: a fixed number of rows, however long the history is.
+    pub(crate) fn load(
+        books: &mut Books,
+        order: &Order,
+        alarm: Alarm,
+        (now, clock_behind): (Timestamp, bool),
+    ) -> Result<Facts, LedgerError> {
+        let (intent, payee) = (&order.intent, &order.intent.payee);
+        let agent = books.agent(&intent.agent)?;
+        let float_free = account(books, &apply::float(&agent.agent))?;
+        let payee_standing = payee_standing(books, payee)?;
+        let usage = usage(books, agent.agent.as_str(), &agent.budget.0, payee, now)?;
+        let shared = match &agent.shared {
+            None => None,
+            Some(shared) => {
+                let row = books.shared(shared)?;
+                let usage = crate::facts::usage(books, shared.as_str(), &row.budget.0, payee, now)?;
+                Some((row, usage))
+            }
+        };
+        let item = item_of(&order.url);
+        let prices = books.get::<PriceRow>((payee.origin.clone(), item))?;
+        let (signals, acks) = signals(books);
+        Ok(Facts {
+            standing: AgentStanding {
+                id: agent.agent.clone(),
+                name: agent.name.parse().map_err(|_| LedgerError::damaged("an agent’s name"))?,
+                granted: agent.grade,
+                revoked: agent.token_sha256.is_none(),
+                float_free,
+            },
+            usual_price: prices.and_then(|row| median(&row.last.0)),
+            frozen: books.desk()?.frozen,
+            alarm: if clock_behind { alarm.stricter(CLOCK_ALARM) } else { alarm },
+            payee: payee_standing,
+            agent,
+            usage,
+            shared,
+            signals,
+            acks,
+            now,
+        })
+    }
+
+    /// The rules' answer. `seen` is what this very order brings to light.
+    pub(crate) fn decide(&self, order: &Order, seen: &[Sighting], approved: bool) -> Verdict {
+        let (danger, why) = self.danger(order, seen);
+        decide(&Case {
+            intent: &order.intent,
+            agent: &self.standing,
+            budget: &self.agent.budget.0,
+            usage: &self.usage,
+            shared: self.shared.as_ref().map(|(row, usage)| Shared {
+                name: &row.name,
+                budget: &row.budget.0,
+                usage,
+            }),
+            payee: self.payee,
+            usual_price: self.usual_price,
+            danger,
+            danger_why: why.as_deref(),
+            frozen: self.frozen,
+            approved,
+            now: self.now,
+        })
+    }
+
+    /// The strictest of what the asker knows, what the books remember and what is seen now.
+    fn danger(&self, order: &Order, seen: &[Sighting]) -> (Danger, Option<String>) {
+        let mut signals = self.signals.clone();
+        signals.extend(seen.iter().map(|sighting| Signal {
+            seq: u64::MAX,
+            at: self.now,
+            kind: sighting.kind,
+            subject: sighting.subject.clone(),
+            detail: sighting.detail.clone(),
+        }));
+        let (danger, active) = danger_for(&signals, &self.acks, &subjects(order), self.now);
+        let alarm = self.alarm;
+        if alarm.danger >= danger && alarm.why.is_some() {
+            return (alarm.danger, alarm.why.map(str::to_owned));
+        }
+        (danger.max(alarm.danger), active.first().map(|signal| signal.detail.clone()))
+    }
+
+    /// What this order brings to light about its payee, and no open signal says already.
+    pub(crate) fn sightings(&self, order: &Order, asset: &Asset) -> Vec<Sighting> {
+        self.all_sightings(order, asset)
+            .into_iter()
+            .filter(|seen| {
+                !self.open(&seen.subject).any(|s| s.kind == seen.kind && s.detail == seen.detail)
+            })
+            .collect()
+    }
+
+    /// What this order brings to light about its payee.
+    pub(crate) fn all_sightings(&self, order: &Order, asset: &Asset) -> Vec<Sighting> {
+        let payee = &order.intent.payee;
+        let subject = || Subject::Payee { origin: payee.origin.clone() };
+        let mut seen = Vec::new();
+        if let PayeeStanding::Changed { was } = self.payee {
+            let detail =
+                format!("{} asks to be paid at {} instead of {was}", payee.origin, payee.pay_to);
+            seen.push(Sighting { kind: SignalKind::PayToChanged, subject: subject(), detail });
+        }
+        if let Some(kind) = price_signal(order.intent.value, self.usual_price) {
+            let usual = self.usual_price.unwrap_or_default();
+            let detail = format!(
+                "{} asks {} where {} was usual",
+                payee.origin,
+                asset.format_with_symbol(order.intent.value),
+                asset.format(usual)
+            );
+            seen.push(Sighting { kind, subject: subject(), detail });
+        }
+        seen
+    }
+
+    /// Signals about a subject that nobody has answered.
+    pub(crate) fn open(&self, subject: &Subject) -> impl Iterator<Item = &Signal> {
+        self.signals.iter().filter(move |signal| {
+            signal.subject == *subject && !self.acks.iter().any(|ack| ack.seq == signal.seq)
+        })
+    }
+
+    /// The shared budget a hold counts against too.
+    pub(crate) fn shared_budget(&self) -> Option<&SharedRow> {
+        self.shared.as_ref().map(|(row, _)| row)
+    }
+}
+
+/// Whom a payment's danger is read from.
+fn subjects(order: &Order) -> [Subject; 5] {
+    let payee = &order.intent.payee;
+    [
+        Subject::Desk,
+        Subject::Network { chain_id: payee.asset.chain_id },
+        Subject::Token { asset: payee.asset },
+        Subject::Payee { origin: payee.origin.clone() },
+        Subject::Agent { agent: order.intent.agent.clone() },
+    ]
+}
+
+/// All signals at hand, and their answers.
+pub(crate) fn signals(books: &Books) -> (Vec<Signal>, Vec<Ack>) {
+    let mut signals = Vec::new();
+    let mut acks = Vec::new();
+    let at = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
+    for row in books.at_hand::<SignalRow>() {
+        signals.push(Signal {
+            seq: row.seq,
+            at: at(row.at_ms),
+            kind: row.kind,
+            subject: row.subject.clone(),
+            detail: row.detail.clone(),
+        });
+        acks.extend(row.ack_ms.map(|ms| Ack { seq: row.seq, at: at(ms) }));
+    }
+    (signals, acks)
+}
+
+/// What an account holds; only the accounts of agents and payees are asked for, which are never
+/// below zero.
+pub(crate) fn account(books: &mut Books, account: &str) -> Result<Units, LedgerError> {
+    let row = books.get::<AccountRow>((account.to_owned(),))?;
+    Units::try_from(row.map_or(0, |row| row.units))
+        .map_err(|_| LedgerError::damaged(format!("the account {account} below zero")))
+}
+
+/// What each current window of one holder holds: one row a window.
+fn usage(
+    books: &mut Books,
+    holder: &str,
+    budget: &Budget,
+    payee: &Payee,
+    now: Timestamp,
+) -> Result<Usage, LedgerError> {
+    let mut usage = Usage { hour: books.hour(holder)?, ..Usage::default() };
+    for counted in budget.counted(payee, true, now)? {
+        if counted.window == Window::Hour {
+            continue;
+        }
+        let row = books.counter(holder, counted.window, &counted.label)?;
+        if counted.window == Window::Lifetime {
+            usage.exposure = row.held;
+        }
+        if let Some(figure) = usage.of_mut(counted.window) {
+            *figure = row
+                .settled
+                .checked_add(row.held)
+                .ok_or_else(|| LedgerError::damaged("a counter past all limits"))?;
+        }
+    }
+    if budget.limit_units_exposure.is_some() {
+        usage.exposure_frees_at = frees_at(books, holder);
+    }
+    Ok(usage)
+}
+
+/// When the next open hold of a holder ends at the latest, if it is never taken.
+fn frees_at(books: &Books, holder: &str) -> Option<Timestamp> {
+    let first = books
+        .at_hand::<PaymentRow>()
+        .filter(|row| row.state.is_open())
+        .filter(|row| row.spans.iter().flat_map(|s| &s.0).any(|span| span.0 == holder))
+        .filter_map(|row| row.valid_before_s)
+        .min()?;
+    i64::try_from(first).ok().and_then(|s| Timestamp::from_second(s).ok())
+}
+
+fn payee_standing(books: &mut Books, payee: &Payee) -> Result<PayeeStanding, LedgerError> {
+    let (origin, chain_id, contract) =
+        (payee.origin.clone(), payee.asset.chain_id, payee.asset.contract);
+    if books.get::<PayeeRow>((origin.clone(), payee.pay_to, chain_id, contract))?.is_some() {
+        return Ok(PayeeStanding::Known);
+    }
+    Ok(match books.get::<OriginRow>((origin, chain_id, contract))? {
+        None => PayeeStanding::New,
+        Some(row) => PayeeStanding::Changed { was: row.pay_to },
+    })
+}

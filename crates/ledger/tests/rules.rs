@@ -1,0 +1,373 @@
+//! The rules over real books: windows, shared budgets, danger and the clock.
+
+mod common;
+
+use common::*;
+use imprest_domain::{
+    Address, Budget, Danger, Effect, Grade, NewPayeeRule, Outcome, Payee, ReasonCode, SignalKind,
+    Subject, Units, Window,
+};
+use imprest_ledger::{Approved, Delivery, LedgerError, Reserved};
+use jiff::SignedDuration;
+
+const NOON: &str = "2026-11-22T12:00:00Z";
+
+async fn used(desk: &Desk, budget: &Budget, window: Window) -> Units {
+    let used = desk.ledger.window_use(desk.agent.id.as_str(), budget, window).await.expect("reads");
+    used.settled.checked_add(used.held).expect("small")
+}
+
+#[tokio::test]
+async fn the_rolling_hour_frees_what_is_older_than_an_hour() {
+    let hands = Hands::at(NOON);
+    let limits = Budget { limit_units_per_hour: Some(units(30)), ..budget(10, 1_000) };
+    let desk = Desk::with(limits, hands.options()).await;
+    for _ in 0..3 {
+        let _held = desk.held(10).await;
+        hands.turn(SignedDuration::from_mins(10));
+    }
+    let refused = desk.reserve(10, None).await;
+    let Reserved::Refused { verdict, .. } = &refused else { panic!("not refused: {refused:?}") };
+    let reason = verdict.objections().next().expect("a reason");
+    assert_eq!(reason.code, ReasonCode::OverPerHour);
+    assert_eq!((reason.limit, reason.observed), (Some(units(30)), Some(units(40))));
+    let frees_at = reason.resets_at.expect("time frees it");
+    hands.set(&frees_at.to_string());
+    let _held = desk.held(10).await;
+    assert_eq!(verdict_of(&desk, 10).await, ("refused", vec![ReasonCode::OverPerHour]));
+    desk.whole().await;
+}
+
+async fn verdict_of(desk: &Desk, value: u128) -> (&'static str, Vec<ReasonCode>) {
+    verdict(&desk.reserve(value, None).await)
+}
+
+#[tokio::test]
+async fn a_count_an_hour_counts_payments_and_gives_back_what_was_never_signed() {
+    let hands = Hands::at(NOON);
+    let limits = Budget { limit_count_per_hour: Some(2), ..budget(10, 1_000) };
+    let desk = Desk::with(limits, hands.options()).await;
+    let first = desk.held(1).await;
+    let _second = desk.held(1).await;
+    assert_eq!(verdict_of(&desk, 1).await, ("refused", vec![ReasonCode::OverCountPerHour]));
+    desk.ledger.void(first, "locked".into()).await.expect("voids");
+    let _third = desk.held(1).await;
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn one_payee_a_day_and_exposure_stop_what_the_day_would_allow() {
+    let hands = Hands::at(NOON);
+    let limits = Budget {
+        limit_units_per_payee_day: Some(units(15)),
+        limit_units_exposure: Some(units(20)),
+        ..budget(10, 1_000)
+    };
+    let desk = Desk::with(limits, hands.options()).await;
+    let other = Payee { origin: "http://other.example".into(), ..shop() };
+    desk.ledger.trust_payee(other.clone()).await.expect("trusts");
+    let first = desk.held(10).await;
+    assert_eq!(verdict_of(&desk, 10).await, ("refused", vec![ReasonCode::OverPayeeDay]));
+    let mut elsewhere = desk.order(10, None);
+    elsewhere.intent.payee = other.clone();
+    let second = desk.ask(elsewhere.clone()).await;
+    assert_eq!(verdict(&second).0, "granted");
+    elsewhere.intent.value = units(1);
+    let third = verdict(&desk.ask(elsewhere.clone()).await);
+    assert_eq!(third, ("refused", vec![ReasonCode::OverExposure]));
+    // Settled money is exposed no more.
+    desk.ledger.settle(first.payment(), common_tx(), 1).await.expect("settles");
+    assert_eq!(verdict(&desk.ask(elsewhere).await).0, "granted");
+    desk.whole().await;
+}
+
+fn common_tx() -> imprest_domain::B256 {
+    imprest_domain::B256::repeat_byte(7)
+}
+
+#[tokio::test]
+async fn no_change_of_zone_reopens_a_window() {
+    let hands = Hands::at("2026-11-22T22:30:00Z");
+    let desk = Desk::with(budget(10, 100), hands.options()).await;
+    let open = desk.held(10).await;
+    for _ in 0..4 {
+        let held = desk.held(10).await;
+        desk.ledger.settle(held.payment(), common_tx(), 1).await.expect("settles");
+    }
+    let mut before = used(&desk, &desk.agent.budget, Window::Day).await;
+    // Tokyo lives in tomorrow already, Honolulu still in today, Auckland in tomorrow again.
+    for zone in ["Asia/Tokyo", "Pacific/Honolulu", "Pacific/Auckland", "UTC", "Asia/Tokyo"] {
+        let limits = Budget { zone: zone.into(), ..budget(10, 100) };
+        desk.ledger.set_budget(&desk.agent.id, limits.clone()).await.expect("sets");
+        let after = used(&desk, &limits, Window::Day).await;
+        assert!(after >= before, "{zone}: {after} after {before}");
+        let _held = desk.held(1).await;
+        before = used(&desk, &limits, Window::Day).await;
+    }
+    assert_eq!(before, units(55));
+    // An open hold carried along comes back from every window it lies in.
+    desk.ledger.expire(open.payment(), 9).await.expect("expires");
+    for zone in ["Asia/Tokyo", "UTC"] {
+        let limits = Budget { zone: zone.into(), ..budget(10, 100) };
+        assert!(used(&desk, &limits, Window::Day).await <= units(45), "{zone}");
+    }
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn switching_a_limit_off_and_on_forgets_nothing() {
+    let desk = Desk::open(10, 20).await;
+    let _held = (desk.held(10).await, desk.held(10).await);
+    let without = Budget {
+        limit_units_per_day: None,
+        limit_units_lifetime: Some(units(1_000)),
+        ..budget(10, 0)
+    };
+    desk.ledger.set_budget(&desk.agent.id, without).await.expect("sets");
+    desk.ledger.set_budget(&desk.agent.id, budget(10, 20)).await.expect("sets");
+    assert_eq!(verdict_of(&desk, 1).await, ("refused", vec![ReasonCode::OverPerDay]));
+}
+
+#[tokio::test]
+async fn a_shared_budget_stops_all_its_agents_together() {
+    let desk = Desk::open(10, 1_000).await;
+    let other = desk.another("Night shift", 2, budget(10, 1_000)).await;
+    let team = desk.ledger.add_shared(
+        "Team".parse().expect("a name"),
+        Budget { limit_units_per_day: Some(units(50)), ..Budget::blank(usdc().id) },
+    );
+    let team = team.await.expect("adds");
+    for agent in [&desk.agent, &other] {
+        desk.ledger.join_shared(&agent.id, Some(team.id.clone())).await.expect("joins");
+    }
+    let mut granted = 0;
+    for round in 0..10 {
+        let agent = if round % 2 == 0 { &desk.agent.id } else { &other.id };
+        let reserved = desk.ask(order(agent, 10, None)).await;
+        granted += u32::from(matches!(reserved, Reserved::Granted { .. }));
+        if let Reserved::Refused { verdict, .. } = reserved {
+            let reason = verdict.objections().next().expect("a reason");
+            assert_eq!(
+                (reason.code, reason.scope.as_deref()),
+                (ReasonCode::OverPerDay, Some("Team"))
+            );
+        }
+    }
+    assert_eq!(granted, 5);
+    // Whoever leaves is free of it; what was spent under it stays spent there.
+    desk.ledger.acknowledge_all().await;
+    desk.ledger.join_shared(&other.id, None).await.expect("leaves");
+    assert_eq!(verdict(&desk.ask(order(&other.id, 10, None)).await).0, "granted");
+    desk.ledger.join_shared(&other.id, Some(team.id)).await.expect("joins");
+    assert_eq!(verdict(&desk.ask(order(&other.id, 1, None)).await).0, "refused");
+    desk.whole().await;
+}
+
+/// The owner sees everything that is open.
+trait Acknowledge {
+    async fn acknowledge_all(&self);
+}
+
+impl Acknowledge for imprest_ledger::Ledger {
+    async fn acknowledge_all(&self) {
+        for record in self.signals(100).await.expect("reads") {
+            if record.ack.is_none() {
+                self.acknowledge(record.signal.seq).await.expect("acknowledges");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_changed_address_raises_danger_until_the_owner_has_seen_it() {
+    let desk = Desk::open(10, 1_000).await;
+    let mut moved = desk.order(5, None);
+    moved.intent.payee.pay_to = Address::repeat_byte(0xBB);
+    let Reserved::Asked { approval, verdict: asked, .. } = desk.ask(moved.clone()).await else {
+        panic!("not asked")
+    };
+    assert_eq!(asked.grade, Grade::L2);
+    // The old address asks too now: one of the two is wrong, and nobody knows which.
+    assert_eq!(verdict(&desk.reserve(5, None).await), ("asked", vec![ReasonCode::GradeAsks]));
+    let signals = desk.ledger.signals(10).await.expect("reads");
+    assert_eq!(signals.len(), 1, "said once");
+    assert_eq!(signals[0].signal.kind, SignalKind::PayToChanged);
+    // A yes to the payment is a yes to what was shown with it.
+    let approved = desk.ledger.approve(&approval, moved.clone(), usdc(), Danger::Calm).await;
+    let Ok(Approved::Granted { grant, .. }) = approved else { panic!("not granted: {approved:?}") };
+    desk.ledger.settle(grant.payment(), common_tx(), 3).await.expect("settles");
+    assert_eq!(verdict(&desk.ask(moved).await).0, "granted");
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn a_price_far_above_the_usual_asks() {
+    let desk = Desk::open(1_000, 100_000).await;
+    for _ in 0..4 {
+        let held = desk.held(10).await;
+        desk.ledger.settle(held.payment(), common_tx(), 3).await.expect("settles");
+    }
+    assert_eq!(verdict_of(&desk, 20).await.0, "granted");
+    let Reserved::Granted { verdict: dear, .. } = desk.reserve(21, None).await else {
+        panic!("not granted")
+    };
+    let warned: Vec<_> = dear.warnings().map(|reason| reason.code).collect();
+    assert_eq!(warned, [ReasonCode::PriceJumped]);
+    assert_eq!(verdict_of(&desk, 51).await, ("asked", vec![ReasonCode::GradeAsks]));
+    let kinds: Vec<_> =
+        desk.ledger.signals(10).await.expect("reads").iter().map(|s| s.signal.kind).collect();
+    assert_eq!(kinds, [SignalKind::PriceSoared, SignalKind::PriceJumped]);
+    // Another thing of the same payee has its own price, and the payee is under suspicion still.
+    let mut other = desk.order(500, None);
+    other.url = "http://127.0.0.1:4021/map?size=9".into();
+    assert_eq!(verdict(&desk.ask(other).await).0, "asked");
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn three_hard_refusals_in_ten_minutes_make_an_agent_ask() {
+    let hands = Hands::at(NOON);
+    let desk = Desk::with(budget(10, 20), hands.options()).await;
+    for _ in 0..2 {
+        assert_eq!(verdict_of(&desk, 25).await.0, "refused");
+        hands.turn(SignedDuration::from_mins(6));
+    }
+    assert_eq!(verdict_of(&desk, 25).await.0, "refused");
+    assert_eq!(verdict_of(&desk, 5).await.0, "granted", "two in six minutes are no burst");
+    assert_eq!(verdict_of(&desk, 25).await.0, "refused");
+    let asked = desk.reserve(5, None).await;
+    assert_eq!(verdict(&asked), ("asked", vec![ReasonCode::GradeAsks]));
+    let desk = desk.again().await;
+    desk.ledger.acknowledge_all().await;
+    assert_eq!(verdict_of(&desk, 4).await.0, "granted");
+    // What was seen before does not count again, and an agent's own maximum is no burst.
+    assert_eq!(verdict_of(&desk, 25).await.0, "refused");
+    assert_eq!(verdict_of(&desk, 1).await.0, "granted");
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn a_payee_that_keeps_the_money_is_not_paid_unasked() {
+    let desk = Desk::open(10, 1_000).await;
+    for _ in 0..3 {
+        let held = desk.held(1).await;
+        let unknown = Delivery::Unknown { status: Some(402), why: "asked again".into() };
+        desk.ledger.record_delivery(held.payment(), unknown).await.expect("records");
+    }
+    assert_eq!(verdict_of(&desk, 1).await, ("asked", vec![ReasonCode::GradeAsks]));
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn a_credential_used_from_two_places_signs_nothing_until_it_is_replaced() {
+    let desk = Desk::open(10, 1_000).await;
+    let agent = desk.agent.id.clone();
+    let used = |place: &str| desk.ledger.credential_used(&agent, place.to_owned());
+    used("user 1000").await.expect("records");
+    used("user 1000").await.expect("records");
+    assert_eq!(verdict_of(&desk, 1).await.0, "granted");
+    used("user 65534").await.expect("records");
+    assert_eq!(verdict_of(&desk, 1).await, ("refused", vec![ReasonCode::GradeTooLow]));
+    let subject = Subject::Agent { agent: agent.clone() };
+    let (danger, why) = desk.ledger.danger_of(subject).await.expect("reads");
+    assert_eq!(danger, Danger::Halted);
+    assert!(why.is_some_and(|why| why.contains("user 65534") && why.contains("user 1000")));
+    desk.ledger.rotate_token(&agent, "bb".into()).await.expect("rotates");
+    assert_eq!(verdict_of(&desk, 1).await.0, "granted");
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn a_clock_set_back_stops_unattended_payments_and_says_so() {
+    let hands = Hands::at(NOON);
+    let desk = Desk::with(budget(10, 20), hands.options()).await;
+    let _held = desk.held(10).await;
+    hands.turn(-SignedDuration::from_secs(119));
+    assert_eq!(verdict_of(&desk, 1).await.0, "granted", "two minutes are forgiven");
+    hands.turn(-SignedDuration::from_secs(2));
+    let asked = desk.reserve(2, None).await;
+    let Reserved::Asked { verdict: why, .. } = &asked else { panic!("not asked: {asked:?}") };
+    let detail = why.objections().next().and_then(|reason| reason.detail.clone());
+    assert!(detail.is_some_and(|detail| detail.contains("clock was set back")));
+    assert!(desk.ledger.clock_behind().is_some());
+    hands.turn(SignedDuration::from_secs(2));
+    assert_eq!(verdict_of(&desk, 1).await.0, "granted");
+}
+
+#[tokio::test]
+async fn only_the_owner_takes_the_clock_back_and_no_window_reopens() {
+    let hands = Hands::at(NOON);
+    let desk = Desk::with(budget(10, 20), hands.options()).await;
+    let _today = desk.held(10).await;
+    assert!(matches!(desk.ledger.accept_clock().await, Err(LedgerError::ClockAgrees)));
+    // Once far ahead, by mistake.
+    hands.set("2027-06-01T12:00:00Z");
+    let _then = desk.held(10).await;
+    hands.set("2026-11-22T13:00:00Z");
+    assert_eq!(verdict_of(&desk, 1).await.0, "asked");
+    desk.ledger.accept_clock().await.expect("accepts");
+    assert_eq!(desk.ledger.clock_behind(), None);
+    assert_eq!(used(&desk, &desk.agent.budget, Window::Day).await, units(10));
+    let _rest = desk.held(10).await;
+    assert_eq!(verdict_of(&desk, 1).await, ("refused", vec![ReasonCode::OverPerDay]));
+    let desk = desk.again().await;
+    assert_eq!(used(&desk, &desk.agent.budget, Window::Day).await, units(20));
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn the_rolling_hour_survives_a_clock_that_was_ahead() {
+    let hands = Hands::at("2027-06-01T12:00:00Z");
+    let limits = Budget { limit_units_per_hour: Some(units(20)), ..budget(10, 1_000) };
+    let desk = Desk::with(limits, hands.options()).await;
+    let _then = (desk.held(10).await, desk.held(5).await);
+    hands.set(NOON);
+    desk.ledger.accept_clock().await.expect("accepts");
+    let _now = desk.held(5).await;
+    assert_eq!(verdict_of(&desk, 1).await, ("refused", vec![ReasonCode::OverPerHour]));
+    hands.turn(SignedDuration::from_mins(61));
+    let _later = desk.held(10).await;
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn a_steward_pays_strangers_only_up_to_its_cap() {
+    let limits = Budget {
+        new_payee: NewPayeeRule::Allow,
+        limit_units_per_new_payee_day: Some(units(15)),
+        ..budget(10, 1_000)
+    };
+    let desk = Desk::with(limits, imprest_ledger::OpenOptions::default()).await;
+    desk.ledger.set_grade(&desk.agent.id, Grade::L4).await.expect("sets");
+    let stranger = |n: u8| {
+        let mut order = desk.order(10, None);
+        order.intent.payee.origin = format!("https://stranger-{n}.example");
+        order
+    };
+    assert_eq!(verdict(&desk.ask(stranger(1)).await).0, "granted");
+    let asked = desk.ask(stranger(2)).await;
+    assert_eq!(verdict(&asked), ("asked", vec![ReasonCode::OverNewPayeeDay]));
+    // A payee it knows is no stranger.
+    assert_eq!(verdict_of(&desk, 10).await.0, "granted");
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn eighty_percent_warns_and_changes_nothing() {
+    let desk = Desk::open(100, 100).await;
+    let Reserved::Granted { verdict, .. } = desk.reserve(80, None).await else { panic!("no") };
+    assert_eq!(verdict.warnings().count(), 0);
+    let Reserved::Granted { verdict, .. } = desk.reserve(1, None).await else { panic!("no") };
+    let warned = verdict.warnings().next().expect("warned");
+    assert_eq!((warned.code, warned.effect), (ReasonCode::OverPerDay, Effect::Warn));
+    assert_eq!(verdict.outcome, Outcome::Allow);
+}
+
+#[tokio::test]
+async fn a_budget_keeps_its_asset() {
+    let desk = Desk::open(10, 100).await;
+    let mut other = budget(10, 100);
+    other.asset.chain_id += 1;
+    let refused = desk.ledger.set_budget(&desk.agent.id, other).await;
+    assert!(matches!(refused, Err(LedgerError::OtherAsset)));
+}
