@@ -55,7 +55,10 @@ impl<'r> Store<'r> {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let scratch = tempfile::TempDir::new_in(folder)?;
         let path = scratch.path().join("ledger.db");
-        runtime.block_on(async { anyhow::Ok(Ledger::open(&path).await?.close().await) })?;
+        runtime.block_on(async {
+            Ledger::open(&path).await?.close().await;
+            anyhow::Ok(())
+        })?;
         let conn = rusqlite::Connection::open(&path)?;
         let mut sha = Sha256::new();
         let mut statement = conn.prepare("SELECT sql FROM sqlite_master ORDER BY name")?;

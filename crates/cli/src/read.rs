@@ -231,8 +231,7 @@ fn show_findings(context: &Context, findings: &[Finding]) -> Result<(), Fault> {
     }
     let screen = context.screen;
     screen.line("")?;
-    let rows: Vec<_> = it
-        .findings
+    let rows: Vec<_> = findings
         .iter()
         .map(|f| {
             let message = match &f.note {

@@ -89,7 +89,7 @@ impl Limits {
             hours: hours.filter(|(from, until)| from != until),
             asks_above: chance.percent(50),
             newcomers: *chance.one_of(&newcomers),
-            zone: *chance.one_of(&ZONES),
+            zone: chance.one_of::<&str>(&ZONES),
             ends_ms: chance
                 .percent(5)
                 .then(|| now_ms + chance.between(60_000, 3_000_000_000) as i64),

@@ -174,7 +174,7 @@ impl Desk {
                 .places(|p| p.question.is_some() && (!waits || p.state == PaymentState::Waiting))
         };
         // Now and then one that is answered already.
-        chosen(asked(true), pick).filter(|_| pick % 16 != 0).or(chosen(asked(false), pick))
+        chosen(asked(true), pick).filter(|_| !pick.is_multiple_of(16)).or(chosen(asked(false), pick))
     }
 
     pub(super) async fn approve(&mut self, pick: u64, fresh: Fresh) -> Seen {
@@ -283,7 +283,7 @@ impl Desk {
     fn once_held(&self, pick: u64) -> Option<usize> {
         let open = self.books.places(|p| p.state.is_open());
         let any = || self.books.places(|_| true);
-        chosen(open, pick).filter(|_| pick % 12 != 0).or_else(|| chosen(any(), pick))
+        chosen(open, pick).filter(|_| !pick.is_multiple_of(12)).or_else(|| chosen(any(), pick))
     }
 
     pub(super) async fn deliver(&mut self, pick: u64, unknown: bool) -> Seen {
