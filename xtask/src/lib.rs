@@ -58,6 +58,27 @@ pub const COMMANDS: &[Command] = &[
         ],
     },
     Command {
+        name: "soak",
+        arguments: "[ARGS]",
+        does: "Runs the long proofs of the books and prints their figures.",
+        details: &[
+            "--minutes N   how long, about; an hour when it is not given, 0 for the least that says",
+            "              anything.",
+            "--only PROOF  model, oracle, killed, disk or tampering.",
+            "Further ARGS go to the program as they are; it names the seed of whatever it finds.",
+        ],
+    },
+    Command {
+        name: "bench",
+        arguments: "[FILTER] [ARGS]",
+        does: "Measures the books beside the bare disk and the bare hash, as ratios.",
+        details: &[
+            "FILTER    only the measurements whose name contains it.",
+            "--rows N  how long the long history is; ten million when it is not given.",
+            "--json    one JSON document on standard output.",
+        ],
+    },
+    Command {
         name: "setup",
         arguments: "",
         does: "Installs what is missing for building and testing, and nothing else.",
@@ -96,9 +117,21 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
 #[derive(Debug, PartialEq, Eq)]
 enum Request {
     Help(Option<&'static Command>),
-    Run { arguments: Vec<String> },
-    Demo { json: bool },
-    Test { filter: Option<String>, keep_going: bool },
+    Run {
+        arguments: Vec<String>,
+    },
+    Demo {
+        json: bool,
+    },
+    Test {
+        filter: Option<String>,
+        keep_going: bool,
+    },
+    /// A program of the project's own, built for speed, with its own arguments.
+    Program {
+        package: &'static str,
+        arguments: Vec<String>,
+    },
     Setup,
     Screens,
 }
@@ -155,6 +188,8 @@ impl Request {
                 }
                 Ok(Request::Test { filter, keep_going })
             }
+            "soak" => Ok(Request::Program { package: "imprest-soak", arguments: rest.to_vec() }),
+            "bench" => Ok(Request::Program { package: "imprest-bench", arguments: rest.to_vec() }),
             name => match words.next() {
                 Some(word) => Err(wrong(word)),
                 None if name == "screens" => Ok(Request::Screens),
@@ -171,6 +206,7 @@ impl Request {
             Request::Run { arguments } => return open::app(&arguments),
             Request::Demo { json } => return open::demo(json),
             Request::Screens => open::screens()?,
+            Request::Program { package, arguments } => return open::program(package, &arguments),
             Request::Test { filter, keep_going } => {
                 return Ok(suite::run(filter.as_deref(), keep_going));
             }
@@ -230,8 +266,15 @@ mod tests {
             parse("run -- --help x"),
             Ok(Request::Run { arguments: vec!["--help".into(), "x".into()] })
         );
+        assert_eq!(
+            parse("soak --minutes 5"),
+            Ok(Request::Program {
+                package: "imprest-soak",
+                arguments: vec!["--minutes".into(), "5".into()]
+            })
+        );
         for wrong in
-            ["", "bench", "demo x", "test --fast", "test a b", "setup all", "run x", "screens x"]
+            ["", "polish", "demo x", "test --fast", "test a b", "setup all", "run x", "screens x"]
         {
             assert!(parse(wrong).is_err(), "{wrong:?} should be wrong usage");
         }

@@ -52,6 +52,20 @@ pub fn screens() -> Result<()> {
     Ok(())
 }
 
+/// Builds one of the project's own programs for speed and hands it its arguments; `true` if it
+/// ended well.
+///
+/// # Errors
+/// When something is missing that cannot be installed, or the build fails.
+pub fn program(package: &str, arguments: &[String]) -> Result<bool> {
+    setup::for_demo()?;
+    let step = console::begin(format!("building {package} (a first build takes many minutes)"));
+    process::run(process::cargo().args(["build", "--release", "-p", package, "--bins"]))?;
+    step.done();
+    let built = workspace::target().join("release").join(package);
+    process::succeeds(process::program(built).args(arguments))
+}
+
 fn has_display() -> bool {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     !cfg!(target_os = "linux") || set("DISPLAY") || set("WAYLAND_DISPLAY")
