@@ -236,7 +236,8 @@ impl Desk {
     pub(super) async fn received(&mut self, agent: usize, value: u128, again: bool) -> Seen {
         let fresh = (digest(2, self.receipts.len() as u64), 7);
         let known = self.receipts.last().copied().filter(|_| again);
-        let refill = self.refills.last().filter(|_| again && value.is_multiple_of(2)).map(|tx| (*tx, 0));
+        let refill =
+            self.refills.last().filter(|_| again && value.is_multiple_of(2)).map(|tx| (*tx, 0));
         let (tx, log) = refill.or(known).unwrap_or(fresh);
         let name = &self.names.agents[agent];
         let from = Address::repeat_byte(0x99);

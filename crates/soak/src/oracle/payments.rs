@@ -174,7 +174,9 @@ impl Desk {
                 .places(|p| p.question.is_some() && (!waits || p.state == PaymentState::Waiting))
         };
         // Now and then one that is answered already.
-        chosen(asked(true), pick).filter(|_| !pick.is_multiple_of(16)).or(chosen(asked(false), pick))
+        chosen(asked(true), pick)
+            .filter(|_| !pick.is_multiple_of(16))
+            .or(chosen(asked(false), pick))
     }
 
     pub(super) async fn approve(&mut self, pick: u64, fresh: Fresh) -> Seen {
