@@ -398,13 +398,14 @@ impl Desk {
         })
     }
 
-    /// Recomputes the hash chain and every projection.
+    /// Recomputes the hash chain and every projection, and checks the file's own structure.
     ///
     /// # Errors
     /// When the file cannot be read; what is wrong in it is part of the answer.
     pub async fn verify(&self) -> Result<Verified, Problem> {
         let copy = self.head_copy().await;
-        let found = self.inner.ledger.verify(copy).await?;
+        let mut found = self.inner.ledger.verify(copy).await?;
+        found.faults.extend(self.inner.ledger.check_file().await?);
         if !found.faults.is_empty() {
             self.inner.break_off(CONTRADICTS);
         }

@@ -92,7 +92,7 @@ impl Ledger {
                     return Err(LedgerError::OtherAsset);
                 }
                 let carried = Carried::between(&old, &budget, tx.now)?;
-                tx.append(&Event::BudgetSet { agent, budget, carried }).map(|_| ())
+                tx.append(Event::BudgetSet { agent, budget, carried }).map(|_| ())
             })
             .await
     }
@@ -106,7 +106,7 @@ impl Ledger {
         self.store
             .write(move |tx| {
                 active(tx, &agent)?;
-                tx.append(&Event::GradeSet { agent, grade }).map(|_| ())
+                tx.append(Event::GradeSet { agent, grade }).map(|_| ())
             })
             .await
     }
@@ -124,7 +124,7 @@ impl Ledger {
         self.store
             .write(move |tx| {
                 active(tx, &agent)?;
-                tx.append(&Event::TokenRotated { agent: agent.clone(), token_sha256 })?;
+                tx.append(Event::TokenRotated { agent: agent.clone(), token_sha256 })?;
                 signals::credential_replaced(tx, &agent)
             })
             .await
@@ -139,7 +139,7 @@ impl Ledger {
         self.store
             .write(move |tx| {
                 active(tx, &agent)?;
-                tx.append(&Event::AgentRevoked { agent }).map(|_| ())
+                tx.append(Event::AgentRevoked { agent }).map(|_| ())
             })
             .await
     }
@@ -218,7 +218,7 @@ impl Ledger {
         self.store
             .write(move |tx| {
                 if tx.books.desk()?.frozen != to {
-                    tx.append(if to { &Event::Frozen {} } else { &Event::Thawed {} })?;
+                    tx.append(if to { Event::Frozen {} } else { Event::Thawed {} })?;
                 }
                 Ok(())
             })
@@ -246,7 +246,7 @@ impl Ledger {
                 let asset = payee.asset;
                 let key = (payee.origin.clone(), payee.pay_to, asset.chain_id, asset.contract);
                 if tx.books.get::<PayeeRow>(key)?.is_none() {
-                    tx.append(&Event::PayeeTrusted { payee })?;
+                    tx.append(Event::PayeeTrusted { payee })?;
                 }
                 Ok(())
             })
@@ -261,7 +261,7 @@ impl Ledger {
         self.store
             .write(move |tx| match tx.books.get::<HostRow>((host.clone(),))? {
                 Some(_) => Ok(()),
-                None => tx.append(&Event::HostAllowed { host }).map(|_| ()),
+                None => tx.append(Event::HostAllowed { host }).map(|_| ()),
             })
             .await
     }
@@ -294,7 +294,7 @@ fn add(tx: &mut Tx<'_>, agent: AgentId, new: NewAgent) -> Result<(), LedgerError
     if let Some(shared) = &new.shared {
         tx.books.shared(shared)?;
     }
-    tx.append(&Event::AgentAdded {
+    tx.append(Event::AgentAdded {
         agent: agent.clone(),
         name: new.name,
         account: new.account,
@@ -304,7 +304,7 @@ fn add(tx: &mut Tx<'_>, agent: AgentId, new: NewAgent) -> Result<(), LedgerError
         token_sha256: new.token_sha256,
     })?;
     if new.shared.is_some() {
-        tx.append(&Event::AgentShared { agent, shared: new.shared })?;
+        tx.append(Event::AgentShared { agent, shared: new.shared })?;
     }
     Ok(())
 }

@@ -5,11 +5,13 @@ use crate::cell::Json;
 use crate::error::LedgerError;
 use crate::event::{Answer, Carried, Delivery, Event, Order, SharedHold};
 use crate::rows::*;
+use crate::table::{One, Three};
 use alloy_primitives::B256;
 use imprest_domain::{
-    AgentId, Authorization, Counted, HourUse, Outcome, Payee, PaymentId, PaymentState, SignalKind,
-    Subject, Units, Window, minute_of,
+    AgentId, Authorization, Counted, HourUse, Intent, Outcome, Payee, PaymentId, PaymentState,
+    SignalKind, Subject, Units, Window, minute_of,
 };
+use std::sync::Arc;
 
 type Done = Result<(), LedgerError>;
 
@@ -57,7 +59,7 @@ impl Books {
     ///
     /// # Errors
     /// When it cannot have happened to these books; what it changed so far has to be taken back.
-    pub(crate) fn apply(&mut self, event: &Event, place: Place) -> Done {
+    pub(crate) fn apply(&mut self, event: Event, place: Place) -> Done {
         match event {
             Event::AgentAdded { .. }
             | Event::BudgetSet { .. }
@@ -67,7 +69,7 @@ impl Books {
             | Event::AgentShared { .. }
             | Event::PlaceSeen { .. }
             | Event::SharedAdded { .. }
-            | Event::SharedSet { .. } => self.apply_to_agents(event, place),
+            | Event::SharedSet { .. } => self.apply_to_agents(&event, place),
             Event::PaymentRefused { .. }
             | Event::PaymentAsked { .. }
             | Event::ApprovalAnswered { .. }
@@ -80,36 +82,29 @@ impl Books {
             | Event::RefillSent { .. }
             | Event::RefillSettled { .. }
             | Event::RefillFailed { .. }
-            | Event::FloatReceived { .. } => self.apply_to_float(event, place),
+            | Event::FloatReceived { .. } => self.apply_to_float(&event, place),
             Event::Frozen {} => self.set_frozen(true),
             Event::Thawed {} => self.set_frozen(false),
-            Event::ClockSet { to, .. } => self.set_hours_back(minute_of(*to)),
-            Event::PayeeTrusted { payee } => self.see_payee(payee, place, None),
+            Event::ClockSet { to, .. } => self.set_hours_back(minute_of(to)),
+            Event::PayeeTrusted { payee } => self.see_payee(&payee, place, None),
             Event::HostAllowed { host } => {
-                self.put(HostRow { host: host.clone() });
+                self.put(HostRow { host });
                 Ok(())
             }
             Event::HostRemoved { host } => {
-                self.remove::<HostRow>((host.clone(),));
+                self.remove::<HostRow>((host,));
                 Ok(())
             }
             Event::SignalRaised { kind, subject, detail } => {
-                self.put(SignalRow {
-                    seq: place.seq,
-                    at_ms: place.at_ms,
-                    kind: *kind,
-                    subject: subject.clone(),
-                    detail: detail.clone(),
-                    ack_ms: None,
-                });
+                let (seq, at_ms) = (place.seq, place.at_ms);
+                self.put(SignalRow { seq, at_ms, kind, subject, detail, ack_ms: None });
                 Ok(())
             }
             Event::SignalAnswered { signal, .. } => {
-                let mut row = self.get::<SignalRow>((*signal,))?.ok_or_else(|| {
+                let row = self.edit::<SignalRow>(&(signal,))?.ok_or_else(|| {
                     LedgerError::damaged("an answer to a signal that is not there")
                 })?;
                 row.ack_ms = Some(place.at_ms);
-                self.put(row);
                 Ok(())
             }
         }
@@ -147,9 +142,10 @@ impl Books {
     }
 
     fn change_agent(&mut self, agent: &AgentId, change: impl FnOnce(&mut AgentRow)) -> Done {
-        let mut row = self.agent(agent)?;
-        change(&mut row);
-        self.put(row);
+        let row = self
+            .edit::<AgentRow>(&One(agent))?
+            .ok_or_else(|| LedgerError::NoAgent { name: agent.to_string() })?;
+        change(row);
         Ok(())
     }
 
@@ -230,7 +226,7 @@ impl Books {
     fn carry_holds(&mut self, holder: &str, window: Window, from: &str, to: &str) -> Done {
         let lies = |row: &PaymentRow, label: &str| {
             row.spans.as_ref().is_some_and(|spans| {
-                spans.0.iter().any(|s| s.0 == holder && s.1 == window && s.2 == label)
+                spans.0.iter().any(|s| &*s.0 == holder && s.1 == window && s.2 == label)
             })
         };
         let open: Vec<PaymentRow> = self
@@ -243,30 +239,28 @@ impl Books {
             counter.held = sum(counter.held, row.value)?;
             self.put(counter);
             if let Some(spans) = &mut row.spans {
-                spans.0.push(Span(holder.to_owned(), window, to.to_owned()));
+                spans.0.push(Span(holder.into(), window, to.to_owned()));
             }
             self.put(row);
         }
         Ok(())
     }
 
-    fn apply_to_payment(&mut self, event: &Event, place: Place) -> Done {
+    fn apply_to_payment(&mut self, event: Event, place: Place) -> Done {
         match event {
             Event::PaymentRefused { payment, order, hard, .. } => {
+                let agent = order.intent.agent.clone();
                 self.insert_payment(payment, order, PaymentState::Refused, place)?;
-                if *hard {
-                    let agent = order.intent.agent.clone();
-                    self.tally(Subject::Agent { agent }, SignalKind::RefusalBurst, place)?;
-                }
-                Ok(())
+                let tally = SignalKind::RefusalBurst;
+                if hard { self.tally(Subject::Agent { agent }, tally, place) } else { Ok(()) }
             }
             Event::PaymentAsked { payment, order, approval, expires_at, .. } => {
-                self.insert_payment(payment, order, PaymentState::Waiting, place)?;
-                let agent = &order.intent.agent;
-                self.change_agent(agent, |row| row.questions.0.push(payment.clone()))?;
+                let agent = order.intent.agent.clone();
+                self.insert_payment(payment.clone(), order, PaymentState::Waiting, place)?;
+                self.change_agent(&agent, |row| row.questions.0.push(payment.clone()))?;
                 self.put(ApprovalRow {
-                    approval: approval.clone(),
-                    payment: payment.clone(),
+                    approval,
+                    payment,
                     state: "waiting".into(),
                     asked_ms: place.at_ms,
                     expires_ms: expires_at.as_millisecond(),
@@ -276,29 +270,31 @@ impl Books {
                 Ok(())
             }
             Event::ApprovalAnswered { approval, payment, answer, verdict } => {
-                let yes = *answer == Answer::Approved && verdict.read()?.outcome == Outcome::Allow;
-                self.answer(approval, answer, place)?;
-                self.end_question(payment)?;
+                let yes = answer == Answer::Approved && verdict.read()?.outcome == Outcome::Allow;
+                self.answer(&approval, &answer, place)?;
+                self.end_question(&payment)?;
                 // A yes that the limits accept goes on as a hold; anything else ends here.
-                if yes { Ok(()) } else { self.refuse(payment, place) }
+                if yes { Ok(()) } else { self.refuse(&payment, place) }
             }
             Event::PaymentHeld { payment, order, authorization, spans, shared, .. } => {
-                self.hold(payment, order, authorization, (spans, shared.as_ref()), place)
+                self.hold(payment, order, &authorization, (spans, shared), place)
             }
             Event::PaymentVoided { payment, why } => {
-                let row = self.step(payment, PaymentState::Void, place)?;
+                let row = self.step(&payment, PaymentState::Void, place)?;
                 self.release(&row, true, place)?;
-                self.put(PaymentRow { note: Some(why.clone()), ..row });
+                self.put(PaymentRow { note: Some(why), ..row });
                 Ok(())
             }
-            Event::PaymentDelivered { payment, delivery } => self.deliver(payment, delivery, place),
+            Event::PaymentDelivered { payment, delivery } => {
+                self.deliver(&payment, delivery, place)
+            }
             Event::PaymentSettled { payment, transaction, block } => {
-                self.settle(payment, transaction, *block, place)
+                self.settle(&payment, &transaction, block, place)
             }
             Event::PaymentExpired { payment, block } => {
-                let row = self.step(payment, PaymentState::Expired, place)?;
+                let row = self.step(&payment, PaymentState::Expired, place)?;
                 self.release(&row, false, place)?;
-                self.put(PaymentRow { block: Some(*block), ..row });
+                self.put(PaymentRow { block: Some(block), ..row });
                 Ok(())
             }
             _ => Err(misplaced()),
@@ -307,29 +303,40 @@ impl Books {
 
     fn insert_payment(
         &mut self,
-        payment: &PaymentId,
-        order: &Order,
+        payment: PaymentId,
+        order: Order,
         state: PaymentState,
         place: Place,
     ) -> Done {
-        let payee = &order.intent.payee;
+        let Intent { agent, payee, value, .. } = order.intent;
+        self.change_agent(&agent, |row| row.last_ms = Some(place.at_ms))?;
+        let desk = self.desk()?;
+        self.put(DeskRow { payments: desk.payments + 1, ..desk });
+        if let Some(client_key) = &order.client_key {
+            self.put(ClientKeyRow {
+                agent: agent.clone(),
+                client_key: client_key.clone(),
+                payment: payment.clone(),
+                request_sha256: order.request_sha256,
+            });
+        }
         self.put(PaymentRow {
-            payment: payment.clone(),
+            payment,
             seq: place.seq,
-            agent: order.intent.agent.clone(),
-            client_key: order.client_key.clone(),
+            agent,
+            client_key: order.client_key,
             request_sha256: order.request_sha256,
             state,
-            what: order.what.clone(),
-            url: order.url.clone(),
-            method: order.method.clone(),
-            purpose: order.purpose.clone(),
-            task: order.task.clone(),
-            origin: payee.origin.clone(),
+            what: order.what,
+            url: order.url,
+            method: order.method,
+            purpose: order.purpose,
+            task: order.task,
+            origin: payee.origin,
             pay_to: payee.pay_to,
             chain_id: payee.asset.chain_id,
             contract: payee.asset.contract,
-            value: order.intent.value,
+            value,
             verdict_seq: place.seq,
             spans: None,
             from_address: None,
@@ -344,17 +351,7 @@ impl Books {
             at_ms: place.at_ms,
             updated_ms: place.at_ms,
         });
-        if let Some(client_key) = &order.client_key {
-            self.put(ClientKeyRow {
-                agent: order.intent.agent.clone(),
-                client_key: client_key.clone(),
-                payment: payment.clone(),
-                request_sha256: order.request_sha256,
-            });
-        }
-        let desk = self.desk()?;
-        self.put(DeskRow { payments: desk.payments + 1, ..desk });
-        self.change_agent(&order.intent.agent, |row| row.last_ms = Some(place.at_ms))
+        Ok(())
     }
 
     fn answer(
@@ -394,72 +391,66 @@ impl Books {
     /// Reserves: float → held, and one line in each counter.
     fn hold(
         &mut self,
-        payment: &PaymentId,
-        order: &Order,
+        payment: PaymentId,
+        order: Order,
         authorization: &Authorization,
-        (own, shared): (&[Counted], Option<&SharedHold>),
+        (own, shared): (Vec<Counted>, Option<SharedHold>),
         place: Place,
     ) -> Done {
-        if self.get::<PaymentRow>((payment.clone(),))?.is_some() {
-            let row = self.step(payment, PaymentState::Held, place)?;
+        let (agent, value) = (order.intent.agent.clone(), order.intent.value);
+        // A payment that waits is in memory always, so the disk need not be asked for a new one.
+        if self.tables.payments.peek(&One(&payment)).flatten().is_some() {
+            let row = self.step(&payment, PaymentState::Held, place)?;
             self.put(row);
         } else {
-            self.insert_payment(payment, order, PaymentState::Held, place)?;
+            self.insert_payment(payment.clone(), order, PaymentState::Held, place)?;
         }
-        let (agent, value) = (&order.intent.agent, order.intent.value);
-        let of = |holder: &str, counted: &Counted| {
-            Span(holder.to_owned(), counted.window, counted.label.clone())
+        let of = |holder: &str, counted: Vec<Counted>| {
+            let holder: Arc<str> = holder.into();
+            counted.into_iter().map(move |c| Span(holder.clone(), c.window, c.label))
         };
-        let mut spans: Vec<Span> = own.iter().map(|c| of(agent.as_str(), c)).collect();
-        if let Some(hold) = shared {
-            spans.extend(hold.spans.iter().map(|c| of(hold.shared.as_str(), c)));
-        }
+        let mut spans: Vec<Span> = of(agent.as_str(), own).collect();
+        spans.extend(shared.into_iter().flat_map(|hold| of(hold.shared.as_str(), hold.spans)));
         for Span(holder, window, label) in &spans {
             if *window == Window::Hour {
-                let mut hour = self.hour(holder)?;
+                let hour = self.hour_of(holder)?;
                 hour.add(minute(label)?, value).ok_or_else(overflow)?;
-                self.put(HourRow { holder: holder.clone(), minutes: Json(hour) });
                 continue;
             }
-            let mut counter = self.counter(holder, *window, label)?;
+            let counter = self.counter_of(holder, *window, label)?;
             counter.held = sum(counter.held, value)?;
-            self.put(counter);
         }
-        let row = self.payment(payment)?;
-        self.put(PaymentRow {
-            spans: Some(Json(spans)),
-            from_address: Some(authorization.from),
-            nonce: Some(authorization.nonce),
-            valid_after_s: Some(authorization.window.valid_after_s),
-            valid_before_s: Some(authorization.window.valid_before_s),
-            verdict_seq: place.seq,
-            ..row
-        });
-        self.move_units(&float(agent), &held(agent), value, place)
+        let row =
+            self.edit::<PaymentRow>(&One(&payment))?.ok_or(LedgerError::NoPayment { payment })?;
+        row.spans = Some(Json(spans));
+        row.from_address = Some(authorization.from);
+        row.nonce = Some(authorization.nonce);
+        row.valid_after_s = Some(authorization.window.valid_after_s);
+        row.valid_before_s = Some(authorization.window.valid_before_s);
+        row.verdict_seq = place.seq;
+        self.move_units(float(&agent), held(&agent), value, place)
     }
 
     /// Gives a hold back: held → float, and out of each counter. What was signed stays in the
     /// rolling hour, which is there to slow things down.
     fn release(&mut self, row: &PaymentRow, unsigned: bool, place: Place) -> Done {
         self.uncount(row, if unsigned { End::Unsigned } else { End::Unused })?;
-        self.move_units(&held(&row.agent), &float(&row.agent), row.value, place)
+        self.move_units(held(&row.agent), float(&row.agent), row.value, place)
     }
 
-    fn deliver(&mut self, payment: &PaymentId, delivery: &Delivery, place: Place) -> Done {
+    fn deliver(&mut self, payment: &PaymentId, delivery: Delivery, place: Place) -> Done {
         let (to, status, sha256, note) = match delivery {
             Delivery::Delivered { status, response_sha256, .. } => {
-                (PaymentState::Delivered, Some(*status), Some(*response_sha256), None)
+                (PaymentState::Delivered, Some(status), Some(response_sha256), None)
             }
-            Delivery::Unknown { status, why } => {
-                (PaymentState::Unknown, *status, None, Some(why.clone()))
-            }
+            Delivery::Unknown { status, why } => (PaymentState::Unknown, status, None, Some(why)),
         };
-        let stored = self.payment(payment)?;
+        let mut row = self.lift_payment(payment)?;
         // The chain can be faster than the payee's answer: then only the answer is kept.
-        let row = match stored.state {
-            PaymentState::Settled => PaymentRow { updated_ms: place.at_ms, ..stored },
-            _ => self.step(payment, to, place)?,
-        };
+        if row.state != PaymentState::Settled {
+            row.state = row.state.to(to)?;
+        }
+        row.updated_ms = place.at_ms;
         if to == PaymentState::Unknown {
             let origin = row.origin.clone();
             self.tally(Subject::Payee { origin }, SignalKind::Undelivered, place)?;
@@ -474,7 +465,7 @@ impl Books {
         self.uncount(&row, End::Settled)?;
         self.see_payee(&row.payee(), place, Some((row.value, &row.what)))?;
         self.see_price(&row)?;
-        self.move_units(&held(&row.agent), &payee_account(&row.origin), row.value, place)?;
+        self.move_units(held(&row.agent), payee_account(&row.origin), row.value, place)?;
         self.put(PaymentRow { tx: Some(tx.to_string()), block: Some(block), note: None, ..row });
         Ok(())
     }
@@ -485,33 +476,46 @@ impl Books {
         for Span(holder, window, label) in row.spans.iter().flat_map(|spans| &spans.0) {
             if *window == Window::Hour {
                 if end == End::Unsigned {
-                    let mut hour = self.hour(holder)?;
-                    hour.take(minute(label)?, row.value);
-                    self.put(HourRow { holder: holder.clone(), minutes: Json(hour) });
+                    self.hour_of(holder)?.take(minute(label)?, row.value);
                 }
                 continue;
             }
-            let mut counter = self.counter(holder, *window, label)?;
+            let counter = self.counter_of(holder, *window, label)?;
             counter.held = counter.held.checked_sub(row.value).ok_or_else(gone)?;
             if end == End::Settled {
                 counter.settled = sum(counter.settled, row.value)?;
             }
-            self.put(counter);
         }
         Ok(())
     }
 
-    /// One step in a payment's life, checked against the drawn one; the caller puts the row.
+    /// One step in a payment's life, checked against the drawn one; the caller puts the row back.
     fn step(
         &mut self,
         payment: &PaymentId,
         to: PaymentState,
         place: Place,
     ) -> Result<PaymentRow, LedgerError> {
-        let mut row = self.payment(payment)?;
+        let mut row = self.lift_payment(payment)?;
         row.state = row.state.to(to)?;
         row.updated_ms = place.at_ms;
         Ok(row)
+    }
+
+    /// A counter, to be changed where it is; an empty one first if there is none.
+    fn counter_of(
+        &mut self,
+        holder: &str,
+        span: Window,
+        label: &str,
+    ) -> Result<&mut CounterRow, LedgerError> {
+        self.edit_or_make(&Three(holder, span, label), || empty_counter(holder, span, label))
+    }
+
+    /// The rolling hour of a holder, to be changed where it is.
+    fn hour_of(&mut self, holder: &str) -> Result<&mut HourUse, LedgerError> {
+        let none = || HourRow { holder: holder.to_owned(), minutes: Json(HourUse::default()) };
+        Ok(&mut self.edit_or_make(&One(holder), none)?.minutes.0)
     }
 
     /// A counter, or an empty one.
@@ -521,27 +525,20 @@ impl Books {
         span: Window,
         label: &str,
     ) -> Result<CounterRow, LedgerError> {
-        let key = (holder.to_owned(), span, label.to_owned());
-        Ok(self.get::<CounterRow>(key)?.unwrap_or_else(|| CounterRow {
-            holder: holder.to_owned(),
-            span,
-            label: label.to_owned(),
-            held: Units::ZERO,
-            settled: Units::ZERO,
-        }))
+        let known = self.find::<CounterRow>(&Three(holder, span, label))?;
+        Ok(known.cloned().unwrap_or_else(|| empty_counter(holder, span, label)))
     }
 
     /// The rolling hour of a holder.
     pub(crate) fn hour(&mut self, holder: &str) -> Result<HourUse, LedgerError> {
-        let row = self.get::<HourRow>((holder.to_owned(),))?;
-        Ok(row.map(|row| row.minutes.0).unwrap_or_default())
+        let row = self.find::<HourRow>(&One(holder))?;
+        Ok(row.map(|row| row.minutes.0.clone()).unwrap_or_default())
     }
 
     fn see_payee(&mut self, payee: &Payee, place: Place, paid: Option<(Units, &str)>) -> Done {
         let (chain_id, contract) = (payee.asset.chain_id, payee.asset.contract);
         let key = (payee.origin.clone(), payee.pay_to, chain_id, contract);
-        let known = self.get::<PayeeRow>(key)?;
-        let mut row = known.unwrap_or_else(|| PayeeRow {
+        let row = self.edit_or_make(&key, || PayeeRow {
             origin: payee.origin.clone(),
             pay_to: payee.pay_to,
             chain_id,
@@ -550,25 +547,27 @@ impl Books {
             last_seen_ms: place.at_ms,
             last_value: None,
             last_what: None,
-        });
+        })?;
         row.last_seen_ms = place.at_ms;
         if let Some((value, what)) = paid {
             (row.last_value, row.last_what) = (Some(value), Some(what.to_owned()));
         }
-        self.put(row);
         let origin = payee.origin.clone();
         self.put(OriginRow { origin, chain_id, contract, pay_to: payee.pay_to });
         Ok(())
     }
 
     fn see_price(&mut self, paid: &PaymentRow) -> Done {
-        let (origin, item) = (paid.origin.clone(), paid.item());
-        let row = self.get::<PriceRow>((origin.clone(), item.clone()))?;
-        let mut last = row.map(|row| row.last.0).unwrap_or_default();
+        let key = (paid.origin.clone(), paid.item());
+        let row = self.edit_or_make(&key, || PriceRow {
+            origin: key.0.clone(),
+            item: key.1.clone(),
+            last: Json(Vec::new()),
+        })?;
+        let last = &mut row.last.0;
         last.push(paid.value);
         let too_many = last.len().saturating_sub(PRICES_KEPT);
         last.drain(..too_many);
-        self.put(PriceRow { origin, item, last: Json(last) });
         Ok(())
     }
 
@@ -608,7 +607,7 @@ impl Books {
             }
             Event::RefillSettled { refill, transaction, block } => {
                 let row = self.refill(refill, &["granted", "sent"])?;
-                self.move_units("treasury", &float(&row.agent), row.value, place)?;
+                self.move_units("treasury".into(), float(&row.agent), row.value, place)?;
                 self.put(RefillRow {
                     state: "settled".into(),
                     tx: Some(*transaction),
@@ -628,7 +627,7 @@ impl Books {
                     log_index: *log_index,
                     agent: agent.clone(),
                 });
-                self.move_units("outside", &float(agent), *value, place)
+                self.move_units("outside".into(), float(agent), *value, place)
             }
             _ => Err(misplaced()),
         }
@@ -646,26 +645,30 @@ impl Books {
     }
 
     /// One double entry: out of one account and into another.
-    fn move_units(&mut self, credit: &str, debit: &str, units: Units, place: Place) -> Done {
+    fn move_units(&mut self, credit: String, debit: String, units: Units, place: Place) -> Done {
         if units.is_zero() {
             return Ok(());
         }
-        for (account, change) in [(credit, -units.as_i64()), (debit, units.as_i64())] {
-            let key = (account.to_owned(),);
-            let before = self.get::<AccountRow>(key)?.map_or(0, |row| row.units);
-            let after = before.checked_add(change).ok_or_else(overflow)?;
-            if after < 0 && !matches!(account, "treasury" | "outside") {
+        for (account, change) in [(&credit, -units.as_i64()), (&debit, units.as_i64())] {
+            let none = || AccountRow { account: account.clone(), units: 0 };
+            let row = self.edit_or_make(&One(account.as_str()), none)?;
+            row.units = row.units.checked_add(change).ok_or_else(overflow)?;
+            if row.units < 0 && !matches!(account.as_str(), "treasury" | "outside") {
                 return Err(LedgerError::damaged(format!("the account {account} below zero")));
             }
-            self.put(AccountRow { account: account.to_owned(), units: after });
         }
-        self.put(EntryRow {
-            seq: place.seq,
-            debit: debit.to_owned(),
-            credit: credit.to_owned(),
-            units,
-        });
+        self.put(EntryRow { seq: place.seq, debit, credit, units });
         Ok(())
+    }
+}
+
+fn empty_counter(holder: &str, span: Window, label: &str) -> CounterRow {
+    CounterRow {
+        holder: holder.to_owned(),
+        span,
+        label: label.to_owned(),
+        held: Units::ZERO,
+        settled: Units::ZERO,
     }
 }
 

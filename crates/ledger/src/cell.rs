@@ -9,13 +9,19 @@ use imprest_domain::{
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// A value that has its own form in a cell.
-pub(crate) trait Cell: Sized {
+pub(crate) trait Cell: Sized + PartialEq {
     /// The cell.
     fn cell(&self) -> ToSqlOutput<'_>;
     /// Reads it back; `None` for anything this program would not have written.
     fn from_cell(value: ValueRef<'_>) -> Option<Self>;
+    /// Whether a cell holds this value.
+    fn is(&self, value: ValueRef<'_>) -> bool {
+        Self::from_cell(value).as_ref() == Some(self)
+    }
 }
 
 /// Reads one column.
@@ -42,6 +48,12 @@ impl<T: Cell> Cell for Option<T> {
             value => T::from_cell(value).map(Some),
         }
     }
+    fn is(&self, value: ValueRef<'_>) -> bool {
+        match self {
+            None => value == ValueRef::Null,
+            Some(own) => own.is(value),
+        }
+    }
 }
 
 impl Cell for String {
@@ -50,6 +62,9 @@ impl Cell for String {
     }
     fn from_cell(value: ValueRef<'_>) -> Option<Self> {
         text(value).map(str::to_owned)
+    }
+    fn is(&self, value: ValueRef<'_>) -> bool {
+        value == ValueRef::Text(self.as_bytes())
     }
 }
 
@@ -101,12 +116,40 @@ macro_rules! written_cells {
                 ToSqlOutput::Owned(Value::Text(self.to_string()))
             }
             fn from_cell(value: ValueRef<'_>) -> Option<Self> {
-                text(value)?.parse().ok()
+                // One value has one text: another spelling of it would be found under no key.
+                let text = text(value)?;
+                text.parse::<$type>().ok().filter(|read| read.to_string() == text)
             }
         }
     )*};
 }
-written_cells!(AgentId, PaymentId, ApprovalId, RefillId, SharedId, Address, B256, Grade, Subject);
+written_cells!(AgentId, PaymentId, ApprovalId, RefillId, SharedId, B256, Grade, Subject);
+
+/// How many addresses' texts are remembered; a desk knows few.
+const CHECKSUMS_KEPT: usize = 1_000;
+
+/// The EIP-55 text of an address. It takes a hash to write one, and the same few come again.
+fn checksum<T>(address: &Address, with: impl FnOnce(&str) -> T) -> T {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<Address, String>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        if known.len() >= CHECKSUMS_KEPT {
+            known.clear();
+        }
+        with(known.entry(*address).or_insert_with(|| address.to_string()))
+    })
+}
+
+impl Cell for Address {
+    fn cell(&self) -> ToSqlOutput<'_> {
+        ToSqlOutput::Owned(Value::Text(checksum(self, str::to_owned)))
+    }
+    fn from_cell(value: ValueRef<'_>) -> Option<Self> {
+        let text = text(value)?;
+        text.parse().ok().filter(|address| checksum(address, |known| known == text))
+    }
+}
 
 macro_rules! word_cells {
     ($($type:ty),*) => {$(
@@ -126,7 +169,7 @@ word_cells!(PaymentState, Window, SignalKind);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Json<T>(pub(crate) T);
 
-impl<T: Serialize + DeserializeOwned> Cell for Json<T> {
+impl<T: Serialize + DeserializeOwned + PartialEq> Cell for Json<T> {
     fn cell(&self) -> ToSqlOutput<'_> {
         // Only plain structs of numbers and texts lie here, which always can be written.
         let text = serde_json::to_string(&self.0).unwrap_or_default();
@@ -134,5 +177,37 @@ impl<T: Serialize + DeserializeOwned> Cell for Json<T> {
     }
     fn from_cell(value: ValueRef<'_>) -> Option<Self> {
         serde_json::from_str(text(value)?).ok().map(Json)
+    }
+    fn is(&self, value: ValueRef<'_>) -> bool {
+        // The same text is the same value; another text may still be.
+        let text = serde_json::to_vec(&self.0).unwrap_or_default();
+        value == ValueRef::Text(&text) || Self::from_cell(value).as_ref() == Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T: Cell>(text: &str) -> Option<T> {
+        T::from_cell(ValueRef::Text(text.as_bytes()))
+    }
+
+    /// Money that came in is booked once because its transaction is known again, by its text.
+    #[test]
+    fn another_spelling_is_something_else() {
+        let address: Address = Address::repeat_byte(0xA5);
+        let hash = B256::repeat_byte(0xA5);
+        assert_eq!(read(&address.to_string()), Some(address));
+        assert_eq!(read(&hash.to_string()), Some(hash));
+        assert_eq!(read("L3"), Some(Grade::L3));
+        for text in [address.to_string(), hash.to_string()] {
+            let bare = text.trim_start_matches("0x").to_owned();
+            for other in [text.to_uppercase(), text.to_lowercase(), bare] {
+                assert_eq!(read::<Address>(&other), None, "{other}");
+                assert_eq!(read::<B256>(&other).filter(|_| other != hash.to_string()), None);
+            }
+        }
+        assert_eq!(read::<Grade>("l3"), None);
     }
 }

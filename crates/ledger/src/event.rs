@@ -7,8 +7,8 @@ use imprest_domain::{
     PaymentId, RefillId, SharedId, SignalKind, Subject, Units, Verdict, Window,
 };
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::marker::PhantomData;
@@ -35,7 +35,9 @@ pub struct Order {
     /// The task it serves, as the agent named it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
-    /// The chosen offer as it was received, JSON.
+    /// The chosen offer as it was received, JSON. An order that is read with its event has left
+    /// it in the log, where whoever wants to show it finds it.
+    #[serde(deserialize_with = "left_in_the_log")]
     pub offer: String,
     /// How long the payee says it needs, in seconds.
     pub max_timeout_s: u64,
@@ -43,6 +45,12 @@ pub struct Order {
     /// hold the agent's own credentials for the payee.
     #[serde(skip)]
     pub kept_request: Option<Vec<u8>>,
+}
+
+/// Reads over a text that no replay looks at.
+fn left_in_the_log<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    IgnoredAny::deserialize(deserializer)?;
+    Ok(String::new())
 }
 
 /// How a question ended.
@@ -89,11 +97,10 @@ pub enum Delivery {
 
 /// A value whose JSON is kept as it was written and read only when somebody asks: a replay walks
 /// over millions of verdicts and needs to look into few.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent, bound = "")]
+#[derive(Debug, Clone)]
 pub struct Later<T> {
-    json: Box<RawValue>,
-    #[serde(skip)]
+    /// Absent where it was left in the log ([`Later::left`]).
+    json: Option<Box<RawValue>>,
     kind: PhantomData<fn() -> T>,
 }
 
@@ -105,21 +112,46 @@ impl<T: Serialize + DeserializeOwned> Later<T> {
     pub fn of(value: &T) -> Result<Later<T>, LedgerError> {
         let json = serde_json::value::to_raw_value(value)
             .map_err(|e| LedgerError::damaged(format!("a value that cannot be written: {e}")))?;
-        Ok(Later { json, kind: PhantomData })
+        Ok(Later { json: Some(json), kind: PhantomData })
     }
 
     /// Reads the value.
     ///
     /// # Errors
-    /// When the JSON is of another form.
+    /// When the JSON is of another form, or was left in the log.
     pub fn read(&self) -> Result<T, LedgerError> {
-        serde_json::from_str(self.json.get()).map_err(|e| LedgerError::damaged(e.to_string()))
+        let left = || LedgerError::damaged("a value that was left in the log");
+        let json = self.json.as_ref().ok_or_else(left)?;
+        serde_json::from_str(json.get()).map_err(|e| LedgerError::damaged(e.to_string()))
+    }
+}
+
+impl<T> Later<T> {
+    /// Reads over a value that nobody needs who reads the event.
+    fn left<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Later<T>, D::Error> {
+        IgnoredAny::deserialize(deserializer)?;
+        Ok(Later { json: None, kind: PhantomData })
+    }
+}
+
+impl<T> Serialize for Later<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // What was left in the log is never written again.
+        let left = || serde::ser::Error::custom("a value that was left in the log");
+        self.json.as_ref().ok_or_else(left)?.serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Later<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Later<T>, D::Error> {
+        Ok(Later { json: Some(Box::deserialize(deserializer)?), kind: PhantomData })
     }
 }
 
 impl<T> PartialEq for Later<T> {
     fn eq(&self, other: &Later<T>) -> bool {
-        self.json.get() == other.json.get()
+        let text = |later: &Later<T>| later.json.as_ref().map(|json| json.get().to_owned());
+        text(self) == text(other)
     }
 }
 
@@ -235,6 +267,7 @@ events! {
     PaymentRefused "payment_refused" {
         payment: PaymentId,
         order: Order,
+        #[serde(deserialize_with = "Later::left")]
         verdict: Later<Verdict>,
         /// Whether it counts towards a burst: the agent ran against a limit or a rule, and not
         /// against a freeze or its own maximum.
@@ -260,6 +293,7 @@ events! {
     PaymentHeld "payment_held" {
         payment: PaymentId,
         order: Order,
+        #[serde(deserialize_with = "Later::left")]
         verdict: Later<Verdict>,
         authorization: Authorization,
         spans: Vec<Counted>,

@@ -6,7 +6,7 @@ use crate::error::LedgerError;
 use crate::event::Order;
 use crate::rows::*;
 use imprest_domain::{
-    Ack, AgentStanding, Asset, Budget, Case, Danger, Payee, PayeeStanding, Shared, Signal,
+    Ack, AgentStanding, Asset, Budget, Case, Danger, Intent, Payee, PayeeStanding, Shared, Signal,
     SignalKind, Subject, Units, Usage, Verdict, Window, danger_for, decide, median, price_signal,
 };
 use jiff::Timestamp;
@@ -73,12 +73,13 @@ impl Facts {
         let agent = books.agent(&intent.agent)?;
         let float_free = account(books, &apply::float(&agent.agent))?;
         let payee_standing = payee_standing(books, payee)?;
-        let usage = usage(books, agent.agent.as_str(), &agent.budget.0, payee, now)?;
+        let usage = usage(books, agent.agent.as_str(), &agent.budget.0, intent, now)?;
         let shared = match &agent.shared {
             None => None,
             Some(shared) => {
                 let row = books.shared(shared)?;
-                let usage = crate::facts::usage(books, shared.as_str(), &row.budget.0, payee, now)?;
+                let usage =
+                    crate::facts::usage(books, shared.as_str(), &row.budget.0, intent, now)?;
                 Some((row, usage))
             }
         };
@@ -236,11 +237,11 @@ fn usage(
     books: &mut Books,
     holder: &str,
     budget: &Budget,
-    payee: &Payee,
+    intent: &Intent,
     now: Timestamp,
 ) -> Result<Usage, LedgerError> {
     let mut usage = Usage { hour: books.hour(holder)?, ..Usage::default() };
-    for counted in budget.counted(payee, true, now)? {
+    for counted in budget.counted(&intent.payee, true, now)? {
         if counted.window == Window::Hour {
             continue;
         }
@@ -255,7 +256,10 @@ fn usage(
                 .ok_or_else(|| LedgerError::damaged("a counter past all limits"))?;
         }
     }
-    if budget.limit_units_exposure.is_some() {
+    // Only who is over the limit wants to know, and looking for it goes through all open holds.
+    if let Some(limit) = budget.limit_units_exposure
+        && usage.exposure.checked_add(intent.value).is_none_or(|after| after > limit)
+    {
         usage.exposure_frees_at = frees_at(books, holder);
     }
     Ok(usage)
@@ -266,7 +270,7 @@ fn frees_at(books: &Books, holder: &str) -> Option<Timestamp> {
     let first = books
         .at_hand::<PaymentRow>()
         .filter(|row| row.state.is_open())
-        .filter(|row| row.spans.iter().flat_map(|s| &s.0).any(|span| span.0 == holder))
+        .filter(|row| row.spans.iter().flat_map(|s| &s.0).any(|span| &*span.0 == holder))
         .filter_map(|row| row.valid_before_s)
         .min()?;
     i64::try_from(first).ok().and_then(|s| Timestamp::from_second(s).ok())

@@ -18,6 +18,7 @@ mod grant;
 mod kept;
 mod migrate;
 mod payments;
+mod proof;
 mod read;
 mod refills;
 mod reserve;
@@ -26,9 +27,11 @@ mod seal;
 mod search;
 mod shared;
 mod signals;
+mod sound;
 mod store;
 mod table;
 mod verify;
+mod walk;
 
 pub use agents::{Agent, NewAgent};
 pub use clock::{CLOCK_TOLERANCE, Clock};
@@ -121,7 +124,7 @@ impl Ledger {
                 }
                 let from = tx.now;
                 tx.set_now(to);
-                tx.append(&Event::ClockSet { from, to }).map(|_| ())
+                tx.append(Event::ClockSet { from, to }).map(|_| ())
             })
             .await
     }
@@ -141,7 +144,7 @@ impl Ledger {
     }
 
     async fn record(&self, event: Event) -> Result<u64, LedgerError> {
-        self.store.write(move |tx| tx.append(&event)).await
+        self.store.write(move |tx| tx.append(event)).await
     }
 }
 

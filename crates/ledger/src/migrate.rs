@@ -53,17 +53,19 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), LedgerEr
 /// Tables, indexes and triggers have to be this program's own to the letter: a trigger that somebody
 /// added would run inside every write, and one that somebody dropped no longer guards the log.
 fn check_schema(conn: &Connection, path: &Path) -> Result<(), LedgerError> {
+    match schema_differs(conn)? {
+        None => Ok(()),
+        Some(why) => Err(LedgerError::Unreadable { path: path.into(), why }),
+    }
+}
+
+/// What differs between a file's tables, indexes and triggers and this program's own, if anything.
+pub(crate) fn schema_differs(conn: &Connection) -> Result<Option<String>, LedgerError> {
     let fresh = Connection::open_in_memory()?;
     fresh.execute_batch(SCHEMA)?;
     let (ours, theirs) = (schema(&fresh)?, schema(conn)?);
     let odd = theirs.symmetric_difference(&ours).next();
-    match odd {
-        None => Ok(()),
-        Some((kind, name, _)) => Err(LedgerError::Unreadable {
-            path: path.into(),
-            why: format!("its {kind} {name} is not the one this program made"),
-        }),
-    }
+    Ok(odd.map(|(kind, name, _)| format!("its {kind} {name} is not the one this program made")))
 }
 
 fn schema(conn: &Connection) -> Result<BTreeSet<(String, String, Option<String>)>, LedgerError> {
@@ -132,7 +134,7 @@ fn replay(log: &Connection, books: &mut Books) -> Result<Head, LedgerError> {
             return Err(LedgerError::damaged(format!("event {} breaks the chain", next.seq)));
         }
         let event = Event::parse(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?, body)?;
-        books.apply(&event, Place { seq: next.seq, at_ms })?;
+        books.apply(event, Place { seq: next.seq, at_ms })?;
         books.keep();
         head = next;
     }

@@ -29,11 +29,12 @@ impl Ledger {
         payment: &PaymentId,
         delivery: Delivery,
     ) -> Result<(), LedgerError> {
-        let event = Event::PaymentDelivered { payment: payment.clone(), delivery };
+        let payment = payment.clone();
         self.store
             .write(move |tx| {
-                tx.append(&event)?;
-                signals::after_delivery(tx, &event)
+                let unknown = matches!(delivery, Delivery::Unknown { .. });
+                tx.append(Event::PaymentDelivered { payment: payment.clone(), delivery })?;
+                if unknown { signals::after_unknown(tx, &payment) } else { Ok(()) }
             })
             .await
     }
@@ -72,7 +73,7 @@ impl Ledger {
         self.store
             .write(move |tx| {
                 if tx.books.payment(&payment)?.state != to {
-                    tx.append(&event)?;
+                    tx.append(event)?;
                 }
                 Ok(())
             })

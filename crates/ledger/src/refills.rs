@@ -86,7 +86,7 @@ impl Ledger {
             .write(move |tx| {
                 let row = tx.books.get::<RefillRow>((refill,))?;
                 if row.is_some_and(|row| matches!(row.state.as_str(), "granted" | "sent")) {
-                    tx.append(&event)?;
+                    tx.append(event)?;
                 }
                 Ok(())
             })
@@ -145,7 +145,7 @@ impl Ledger {
                 // A refill's own transfer is booked as a refill, now or later.
                 let refill = !known && is_refill(tx, transaction)?;
                 if !known && !refill {
-                    tx.append(&event)?;
+                    tx.append(event)?;
                 }
                 Ok(!known && !refill)
             })

@@ -285,7 +285,7 @@ fn refuse(
 ) -> Result<Step, LedgerError> {
     let agent = order.intent.agent.clone();
     let hard = is_hard(&verdict);
-    tx.append(&Event::PaymentRefused {
+    tx.append(Event::PaymentRefused {
         payment: payment.clone(),
         order,
         verdict: Later::of(&verdict)?,
@@ -306,7 +306,7 @@ fn ask(
 ) -> Result<Step, LedgerError> {
     let kept = order.kept_request.take();
     let approval = fresh::<ApprovalId>(ApprovalId::from_tail)?;
-    tx.append(&Event::PaymentAsked {
+    tx.append(Event::PaymentAsked {
         payment: payment.clone(),
         order,
         verdict: Later::of(&verdict)?,
@@ -374,7 +374,7 @@ fn approve_and_hold(
         return Ok(ApprovedStep::Changed { payment });
     }
     signals::raise(tx, &seen)?;
-    tx.append(&Event::ApprovalAnswered {
+    tx.append(Event::ApprovalAnswered {
         approval,
         payment: payment.clone(),
         answer: Answer::Approved,
@@ -419,7 +419,7 @@ fn hold(
             Some(SharedHold { shared: row.shared.clone(), spans })
         }
     };
-    tx.append(&Event::PaymentHeld {
+    tx.append(Event::PaymentHeld {
         payment,
         order,
         verdict: Later::of(verdict)?,
@@ -514,7 +514,7 @@ fn close_question(
     answer: Answer,
     why: Reason,
 ) -> Result<(), LedgerError> {
-    tx.append(&Event::ApprovalAnswered {
+    tx.append(Event::ApprovalAnswered {
         approval,
         payment: asked.row.payment.clone(),
         answer,

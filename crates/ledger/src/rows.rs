@@ -9,7 +9,7 @@ use imprest_domain::{
     SharedId, SignalKind, Subject, Units, Window,
 };
 use rusqlite::types::ToSqlOutput;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 macro_rules! rows {
     ($(
@@ -44,6 +44,9 @@ macro_rules! rows {
                 let ($($key,)+) = key;
                 vec![$(Cell::cell($key)),+]
             }
+            fn own_key_cells(&self) -> Vec<ToSqlOutput<'_>> {
+                vec![$(Cell::cell(&self.$key)),+]
+            }
             fn cells(&self) -> Vec<ToSqlOutput<'_>> {
                 vec![$(Cell::cell(&self.$key),)+ $(Cell::cell(&self.$field),)*]
             }
@@ -54,6 +57,12 @@ macro_rules! rows {
                     $($key: column(row, next(), stringify!($key))?,)+
                     $($field: column(row, next(), stringify!($field))?,)*
                 })
+            }
+            fn is(&self, row: &rusqlite::Row<'_>) -> Result<bool, LedgerError> {
+                let mut at = 0..;
+                let mut next = || at.next().unwrap_or(usize::MAX);
+                Ok($(self.$key.is(row.get_ref(next())?))&&+
+                    $(&& self.$field.is(row.get_ref(next())?))*)
             }
         }
     )*};
@@ -219,7 +228,7 @@ rows! {
 
 /// One counter a hold lies in: whose, which window, which one of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Span(pub(crate) String, pub(crate) Window, pub(crate) String);
+pub(crate) struct Span(pub(crate) Arc<str>, pub(crate) Window, pub(crate) String);
 
 impl PaymentRow {
     /// Who is paid.

@@ -40,7 +40,7 @@ impl Ledger {
                 if tx.books.at_hand::<SharedRow>().any(|row| row.name_key == key) {
                     return Err(LedgerError::NameTaken { name: name.to_string() });
                 }
-                tx.append(&Event::SharedAdded { shared: id, name, budget }).map(|_| ())
+                tx.append(Event::SharedAdded { shared: id, name, budget }).map(|_| ())
             })
             .await?;
         Ok(made)
@@ -60,7 +60,7 @@ impl Ledger {
                     return Err(LedgerError::OtherAsset);
                 }
                 let carried = Carried::between(&old, &budget, tx.now)?;
-                tx.append(&Event::SharedSet { shared, budget, carried }).map(|_| ())
+                tx.append(Event::SharedSet { shared, budget, carried }).map(|_| ())
             })
             .await
     }
@@ -87,7 +87,7 @@ impl Ledger {
                 if row.shared == shared {
                     return Ok(());
                 }
-                tx.append(&Event::AgentShared { agent, shared }).map(|_| ())
+                tx.append(Event::AgentShared { agent, shared }).map(|_| ())
             })
             .await
     }

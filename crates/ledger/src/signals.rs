@@ -7,7 +7,7 @@ use crate::rows::*;
 use crate::store::Tx;
 use crate::{Ledger, read};
 use imprest_domain::{
-    Ack, AgentId, Clears, Danger, Signal, SignalKind, Subject, danger_for, fold, is_over,
+    Ack, AgentId, Clears, Danger, PaymentId, Signal, SignalKind, Subject, danger_for, fold, is_over,
 };
 use sqlx::Row as _;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ impl Ledger {
                 if row.is_none_or(|row| row.ack_ms.is_some()) {
                     return Err(LedgerError::NoSignal { signal });
                 }
-                tx.append(&Event::SignalAnswered { signal, by: SignalAnswer::Owner }).map(|_| ())
+                tx.append(Event::SignalAnswered { signal, by: SignalAnswer::Owner }).map(|_| ())
             })
             .await
     }
@@ -69,7 +69,7 @@ impl Ledger {
                     return Ok(());
                 }
                 for signal in open(tx, |row| row.kind == kind && row.subject == subject) {
-                    tx.append(&Event::SignalAnswered { signal, by: SignalAnswer::Agreement })?;
+                    tx.append(Event::SignalAnswered { signal, by: SignalAnswer::Agreement })?;
                 }
                 Ok(())
             })
@@ -86,7 +86,7 @@ impl Ledger {
         self.store
             .write(move |tx| match tx.books.agent(&agent)?.place {
                 Some(known) if known == place => Ok(()),
-                None => tx.append(&Event::PlaceSeen { agent, place }).map(|_| ()),
+                None => tx.append(Event::PlaceSeen { agent, place }).map(|_| ()),
                 Some(known) => {
                     let detail = format!("its credential is used by {place} and by {known}");
                     let kind = SignalKind::CredentialElsewhere;
@@ -168,7 +168,7 @@ pub(crate) fn raise(tx: &mut Tx<'_>, seen: &[Sighting]) -> Result<(), LedgerErro
         let said =
             |row: &SignalRow| row.kind == *kind && row.subject == *subject && row.detail == *detail;
         if open(tx, said).is_empty() {
-            tx.append(&Event::SignalRaised {
+            tx.append(Event::SignalRaised {
                 kind: *kind,
                 subject: subject.clone(),
                 detail: detail.clone(),
@@ -187,7 +187,7 @@ pub(crate) fn answered_by_approval(tx: &mut Tx<'_>, seen: &[Sighting]) -> Result
                 && row.detail == sighting.detail
         };
         for signal in open(tx, same) {
-            tx.append(&Event::SignalAnswered { signal, by: SignalAnswer::Owner })?;
+            tx.append(Event::SignalAnswered { signal, by: SignalAnswer::Owner })?;
         }
     }
     Ok(())
@@ -199,7 +199,7 @@ pub(crate) fn credential_replaced(tx: &mut Tx<'_>, agent: &AgentId) -> Result<()
     let same =
         |row: &SignalRow| row.kind == SignalKind::CredentialElsewhere && row.subject == subject;
     for signal in open(tx, same) {
-        tx.append(&Event::SignalAnswered { signal, by: SignalAnswer::Owner })?;
+        tx.append(Event::SignalAnswered { signal, by: SignalAnswer::Owner })?;
     }
     Ok(())
 }
@@ -212,11 +212,7 @@ pub(crate) fn after_refusal(tx: &mut Tx<'_>, agent: &AgentId) -> Result<(), Ledg
 }
 
 /// A payee that takes signatures and delivers nothing is not paid unasked.
-pub(crate) fn after_delivery(tx: &mut Tx<'_>, event: &Event) -> Result<(), LedgerError> {
-    let Event::PaymentDelivered { payment, delivery: crate::Delivery::Unknown { .. } } = event
-    else {
-        return Ok(());
-    };
+pub(crate) fn after_unknown(tx: &mut Tx<'_>, payment: &PaymentId) -> Result<(), LedgerError> {
     let origin = tx.books.payment(payment)?.origin;
     let detail = format!("{origin} left three payments undelivered within a day");
     burst(tx, Subject::Payee { origin }, SignalKind::Undelivered, UNDELIVERED, detail)

@@ -2,19 +2,18 @@
 //! projection rebuilt from the log.
 
 use crate::Ledger;
-use crate::apply::Place;
 use crate::books::Books;
 use crate::error::LedgerError;
 use crate::event::{Event, Head};
+use crate::migrate::schema_differs;
+use crate::proof::{KeySum, Proof};
 use crate::seal::{Seal, SealKey};
+use crate::walk::{self, Walk};
 use alloy_primitives::B256;
 use rusqlite::Connection;
 use std::fmt;
+use std::hash::RandomState;
 use std::str::FromStr;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-
-/// How many events travel together from the reader to whoever replays them.
-const BATCH: usize = 512;
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,10 +70,18 @@ impl Ledger {
     /// # Errors
     /// When the file cannot be opened; what is wrong inside it is a finding, not an error.
     pub async fn verify(&self, copy: Option<HeadCopy>) -> Result<Findings, LedgerError> {
-        // A writer that has stopped has no key to give, and is all the more reason to look.
-        let key = self.store.write(|tx| Ok(tx.seals.key())).await.unwrap_or_default();
-        let conn = self.store.read_only()?;
-        tokio::task::spawn_blocking(move || verify(&conn, key.as_ref(), copy))
+        let open = || -> Result<[Connection; 3], LedgerError> {
+            Ok([self.store.read_only()?, self.store.read_only()?, self.store.read_only()?])
+        };
+        let files = open()?;
+        // Between two groups, so that all connections see the same moment.
+        let stilled = self.store.write(move |tx| Ok((tx.seals.key(), Still::begin(files))));
+        let (key, still) = match stilled.await {
+            Ok(stilled) => stilled,
+            // A writer that has stopped has no key to give, and is all the more reason to look.
+            Err(_) => (None, Still::begin(open()?)),
+        };
+        tokio::task::spawn_blocking(move || verify(still, key.as_ref(), copy))
             .await
             .map_err(|e| LedgerError::Database(e.to_string()))
     }
@@ -176,168 +183,80 @@ fn differs_from_copy(copy: HeadCopy, last: u64, found: Option<&[u8]>) -> Option<
     }
 }
 
-/// An event on its way from the file to the replay.
-struct Raw {
-    seq: u64,
-    at_ms: i64,
-    kind: String,
-    payment: Option<String>,
-    body: String,
+/// The file as it was at one moment, seen by those who look at it at the same time.
+struct Still {
+    log: Connection,
+    tables: Connection,
+    keys: Connection,
+    seal: Option<Seal>,
 }
 
-/// What the reader of the log saw besides the events.
-struct Walk {
-    head: Head,
-    /// The hashes at the two places that something is compared with.
-    at_seal: Option<B256>,
-    at_copy: Option<B256>,
-    faults: Vec<String>,
+impl Still {
+    /// Begins a read transaction on each, so that writes going on meanwhile do not look like
+    /// faults.
+    fn begin([log, tables, keys]: [Connection; 3]) -> Result<Still, LedgerError> {
+        for file in [&log, &tables, &keys] {
+            file.execute_batch("BEGIN")?;
+            // The first read is what takes hold of the moment.
+            Seal::read(file)?;
+        }
+        let seal = Seal::read(&log)?;
+        Ok(Still { log, tables, keys, seal })
+    }
 }
 
-fn verify(conn: &Connection, key: Option<&SealKey>, copy: Option<HeadCopy>) -> Findings {
-    let unread = |error: LedgerError| Findings {
-        events: 0,
-        head: Head::EMPTY,
-        sealed: None,
-        seal_checked: false,
-        faults: vec![format!("The file cannot be read: {error}")],
+fn verify(
+    still: Result<Still, LedgerError>,
+    key: Option<&SealKey>,
+    copy: Option<HeadCopy>,
+) -> Findings {
+    let hasher = RandomState::new();
+    let begun = still.and_then(|Still { log, tables, keys, seal }| {
+        Ok((log, Books::proving(Proof::against(tables, hasher.clone())?), keys, seal))
+    });
+    let (log, books, keys, seal) = match begun {
+        Ok(begun) => begun,
+        Err(error) => {
+            return Findings {
+                events: 0,
+                head: Head::EMPTY,
+                sealed: None,
+                seal_checked: false,
+                faults: vec![format!("The file cannot be read: {error}")],
+            };
+        }
     };
-    // One read transaction, so that writes going on meanwhile do not look like faults.
-    let begun = conn.execute_batch("BEGIN").map_err(LedgerError::from);
-    let seal = match begun.and_then(|()| Seal::read(conn)) {
-        Ok(seal) => seal,
-        Err(error) => return unread(error),
-    };
-    let (walk, mut books, mut faults) = walk_and_replay(conn, seal.as_ref(), copy);
-    faults.extend(walk.faults);
+    let sealed = seal.map(|seal| seal.seq);
+    let (beside, (walk, mut books)) = std::thread::scope(|scope| {
+        let beside = move || (KeySum::of_file(&keys, hasher), schema_differs(&keys));
+        let beside = scope.spawn(beside);
+        let walked = walk::walk(log, books, sealed, copy.map(|copy| copy.seq));
+        (beside.join(), walked)
+    });
+    let died = || LedgerError::damaged("the check itself failed; report this");
+    let (keys, schema) = beside.unwrap_or_else(|_| (Err(died()), Err(died())));
+    let Walk { head, at_seal, at_copy, mut faults, .. } = walk;
     if let Some(seal) = &seal {
-        if seal.seq > 0 && walk.at_seal != Some(seal.hash) {
+        if seal.seq > 0 && at_seal != Some(seal.hash) {
             faults.push(format!("Event {} is not the one the vault sealed.", seal.seq));
         }
         if key.is_some_and(|key| !seal.is_made_with(key)) {
             faults.push("The seal under the log is not this vault’s.".into());
         }
     }
-    let at_copy = walk.at_copy.map(|hash| hash.to_vec());
-    faults.extend(copy.and_then(|copy| differs_from_copy(copy, walk.head.seq, at_copy.as_deref())));
+    let at_copy = at_copy.map(|hash| hash.to_vec());
+    faults.extend(copy.and_then(|copy| differs_from_copy(copy, head.seq, at_copy.as_deref())));
     if faults.is_empty() {
-        match books.compare(conn) {
+        match keys.and_then(|keys| books.differences(head.seq, &keys)) {
             Ok(differences) => faults.extend(differences),
             Err(error) => faults.push(format!("A table cannot be read: {error}")),
         }
     }
-    books.forget();
-    Findings {
-        events: walk.head.seq,
-        head: walk.head,
-        sealed: seal.map(|seal| seal.seq),
-        seal_checked: seal.is_some() && key.is_some(),
-        faults,
+    match schema {
+        Ok(None) => {}
+        Ok(Some(what)) => faults.push(format!("The file was changed: {what}.")),
+        Err(error) => faults.push(format!("The list of tables cannot be read: {error}")),
     }
-}
-
-/// Reads and hashes on one thread, takes apart and applies on another.
-fn walk_and_replay(
-    conn: &Connection,
-    seal: Option<&Seal>,
-    copy: Option<HeadCopy>,
-) -> (Walk, Books, Vec<String>) {
-    let (batches, incoming) = sync_channel::<Vec<Raw>>(8);
-    let sealed = seal.map(|seal| seal.seq);
-    std::thread::scope(|scope| {
-        let replayer = scope.spawn(move || replay(&incoming, sealed));
-        let walk = walk(conn, &batches, sealed, copy.map(|copy| copy.seq));
-        drop(batches);
-        let (books, faults) = replayer.join().unwrap_or_else(|_| {
-            (Books::empty(), vec!["The replay itself failed; report this fault.".into()])
-        });
-        (walk, books, faults)
-    })
-}
-
-fn walk(
-    conn: &Connection,
-    batches: &SyncSender<Vec<Raw>>,
-    sealed: Option<u64>,
-    copied: Option<u64>,
-) -> Walk {
-    let mut walk = Walk { head: Head::EMPTY, at_seal: None, at_copy: None, faults: Vec::new() };
-    if let Err(error) = walk_on(conn, batches, sealed, copied, &mut walk) {
-        walk.faults.push(format!("The log cannot be read past event {}: {error}", walk.head.seq));
-    }
-    walk
-}
-
-fn walk_on(
-    conn: &Connection,
-    batches: &SyncSender<Vec<Raw>>,
-    sealed: Option<u64>,
-    copied: Option<u64>,
-    walk: &mut Walk,
-) -> Result<(), LedgerError> {
-    let mut statement =
-        conn.prepare("SELECT seq, at_ms, kind, payment, body, hash FROM events ORDER BY seq")?;
-    let mut rows = statement.query([])?;
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(row) = rows.next()? {
-        let (seq, at_ms): (u64, i64) = (row.get(0)?, row.get(1)?);
-        let (kind, payment): (String, Option<String>) = (row.get(2)?, row.get(3)?);
-        let body: String = row.get(4)?;
-        let next = walk.head.next(at_ms, &body);
-        if seq != next.seq {
-            walk.faults.push(format!("Event {} is missing: the log goes on at {seq}.", next.seq));
-            break;
-        }
-        if row.get_ref(5)?.as_blob().ok() != Some(next.hash.as_slice()) {
-            walk.faults.push(format!(
-                "Event {seq} is not what was written: its hash does not fit the chain."
-            ));
-            break;
-        }
-        if at_ms < walk.head.at_ms && kind != "clock_set" {
-            walk.faults.push(format!("Event {seq} is older than the one before it."));
-        }
-        if sealed == Some(seq) {
-            walk.at_seal = Some(next.hash);
-        }
-        if copied == Some(seq) {
-            walk.at_copy = Some(next.hash);
-        }
-        walk.head = next;
-        batch.push(Raw { seq, at_ms, kind, payment, body });
-        if batch.len() == BATCH && batches.send(std::mem::take(&mut batch)).is_err() {
-            // The replay has found a fault and listens no more.
-            return Ok(());
-        }
-    }
-    let _ = batches.send(batch);
-    Ok(())
-}
-
-/// Applies every event to empty books, until one cannot have happened.
-fn replay(incoming: &Receiver<Vec<Raw>>, sealed: Option<u64>) -> (Books, Vec<String>) {
-    let mut books = Books::empty();
-    let mut faults = Vec::new();
-    for raw in incoming.iter().flatten() {
-        let seq = raw.seq;
-        let event = match Event::parse(&raw.kind, &raw.body) {
-            Ok(event) => event,
-            Err(error) => {
-                faults.push(format!("Event {seq} cannot be read: {error}."));
-                break;
-            }
-        };
-        if raw.payment.as_deref() != event.payment().map(|id| id.as_str()) {
-            faults.push(format!("Event {seq} is labelled as something it is not."));
-        }
-        if sealed.is_some_and(|sealed| seq > sealed) && event.needs_the_vault() {
-            faults.push(format!("Event {seq} gives authority and is not under the vault’s seal."));
-        }
-        if let Err(error) = books.apply(&event, Place { seq, at_ms: raw.at_ms }) {
-            faults.push(format!("Event {seq} cannot have happened: {error}"));
-            break;
-        }
-        books.keep();
-    }
-    (books, faults)
+    let seal_checked = seal.is_some() && key.is_some();
+    Findings { events: head.seq, head, sealed, seal_checked, faults }
 }

@@ -24,12 +24,14 @@ const PATH: &str = "/desk/ledger.db";
 const FIXED: u64 = 7;
 /// How many steps each of its two sessions has.
 const FIXED_STEPS: u32 = 9;
+/// How many operations fail in one round, each in a telling of its own.
+const FAULTS_A_ROUND: u64 = 2;
 /// How many sessions end with a power cut, one after the other.
 const NIGHTS: u64 = 3;
 /// The most steps of a drawn session.
 const STEPS_MAX: u64 = 30;
 
-/// Lets one operation of the fixed story fail, and tells one drawn story under power cuts, for each
+/// Lets two operations of the fixed story fail, and tells one drawn story under power cuts, for each
 /// of so many seeds; as many rounds as [`every_fault`] says let each operation fail in each way.
 ///
 /// # Errors
@@ -42,9 +44,11 @@ pub fn run(seed: u64, rounds: u64) -> Result<Figures, Broken> {
     figures.add("operations of the fixed story", clean.all());
     figures.add("ways in which one of them fails", faults.len() as u64);
     for seed in seed..seed.saturating_add(rounds) {
-        let fault = &faults[place(seed, faults.len())];
-        let told = runtime.block_on(failing(seed, fault));
-        figures.merge(&told.map_err(|what| broken(seed, format!("{fault}: {what}")))?);
+        for number in 0..FAULTS_A_ROUND {
+            let fault = &faults[place(seed.wrapping_mul(FAULTS_A_ROUND) + number, faults.len())];
+            let told = runtime.block_on(failing(seed, fault));
+            figures.merge(&told.map_err(|what| broken(seed, format!("{fault}: {what}")))?);
+        }
         let told = runtime.block_on(nights(seed, clean.all()));
         figures.merge(&told.map_err(|what| broken(seed, what))?);
         figures.count("rounds");
@@ -60,15 +64,15 @@ pub fn every_fault() -> Result<u64, Broken> {
     let broken = |what: String| Broken { proof: Proof::Disk, seed: FIXED, what };
     let runtime = crate::place::runtime().map_err(|e| broken(e.to_string()))?;
     let (_, faults) = runtime.block_on(learn()).map_err(broken)?;
-    Ok(faults.len() as u64)
+    Ok((faults.len() as u64).div_ceil(FAULTS_A_ROUND))
 }
 
-/// Which of so many faults a seed stands for: neighbours lie far apart, and as many seeds in a row
-/// as there are faults meet each of them once.
-fn place(seed: u64, len: usize) -> usize {
+/// Which of so many faults a number stands for: neighbours lie far apart, and as many numbers in a
+/// row as there are faults meet each of them once.
+fn place(number: u64, len: usize) -> usize {
     // A prime that does not divide any number of faults there will be.
     const STRIDE: u128 = 1_000_003;
-    (u128::from(seed) * STRIDE % len.max(1) as u128) as usize
+    (u128::from(number) * STRIDE % len.max(1) as u128) as usize
 }
 
 /// One operation that fails.
@@ -225,7 +229,8 @@ async fn goes_on_or_says_so(ledger: &Ledger, story: &mut Story) -> Seen {
     }
     // It may have stopped in the last moment, and only say so now.
     story.figures.count(if written { "writers that went on" } else { "writers stopped" });
-    morning::whole(ledger, story).await.map_err(|what| format!("on a healed disk: {what}"))
+    morning::whole(ledger, story).await.map_err(|what| format!("on a healed disk: {what}"))?;
+    Ok(())
 }
 
 /// The program starts again on the same machine, and pays on; then the power goes.

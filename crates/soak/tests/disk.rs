@@ -7,7 +7,7 @@ use imprest_soak::disk;
 use std::path::Path;
 
 /// Some dozen disks each.
-const ROUNDS: u64 = 12;
+const ROUNDS: u64 = 10;
 
 #[test]
 fn a_failing_disk_breaks_no_promise() {

@@ -67,6 +67,8 @@ pub(super) struct Story {
     pub(super) head: Head,
     /// Whether a seal is under the log for certain.
     pub(super) sealed: bool,
+    /// Whether this session's ledger has taken the vault's key.
+    pub(super) unlocked: bool,
     /// Whether all payments are stopped: what was promised, then what may be.
     pub(super) frozen: Vec<bool>,
     pub(super) mark: u64,
@@ -90,6 +92,7 @@ impl Story {
             keys: BTreeMap::new(),
             head: Head::EMPTY,
             sealed: false,
+            unlocked: false,
             frozen: vec![false],
             mark: 0,
             stopped: false,
@@ -157,16 +160,17 @@ impl Story {
         }
     }
 
-    /// Opens the books for a session: the seal, the agents, some money, nothing frozen.
+    /// Opens the books for a session: the seal, the agents, some money, nothing frozen. A session
+    /// whose disk does not let the seal be read stays locked, and nothing is told in it.
     pub(super) async fn begin(&mut self, ledger: &Ledger) -> Seen {
-        self.stopped = false;
+        (self.stopped, self.unlocked) = (false, false);
         self.holds.clear();
         self.questions.clear();
         let opened = ledger.open_seal(seal_key(), self.sealed).await;
         if self.wrote(ledger, "open_seal", opened)?.is_none() {
             return Ok(());
         }
-        self.sealed = true;
+        (self.sealed, self.unlocked) = (true, true);
         for _ in self.accounts.len()..AGENTS {
             if self.stopped {
                 break;
@@ -188,7 +192,7 @@ impl Story {
     pub(super) async fn tell(&mut self, ledger: &Ledger, steps: u32) -> Seen {
         let mut after = 0;
         for _ in 0..steps {
-            if self.accounts.is_empty() || after >= STEPS_STOPPED {
+            if !self.unlocked || self.accounts.is_empty() || after >= STEPS_STOPPED {
                 break;
             }
             self.step(ledger).await?;

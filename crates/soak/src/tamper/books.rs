@@ -1,4 +1,4 @@
-//! The books that are tampered with: a few hundred events of every kind.
+//! The books that are tampered with: a few hundred events, of every kind.
 
 use imprest_domain::{
     Address, AgentId, Asset, AssetId, B256, Budget, Danger, Grade, Intent, Payee, Units,
@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 /// How many days' worth of business the books hold.
-const ROUNDS: u64 = 12;
+const ROUNDS: u64 = 28;
 
 /// A closed ledger, older states of it, and another history of the same length.
 pub(super) struct Books {

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Everything a replay rebuilds.
-const PROJECTIONS: [&str; 17] = [
+const PROJECTIONS: [&str; 18] = [
     "desk",
     "agents",
     "shared_budgets",
@@ -27,6 +27,7 @@ const PROJECTIONS: [&str; 17] = [
     "refills",
     "hosts",
     "receipts",
+    "signals",
     "tallies",
 ];
 
@@ -34,9 +35,14 @@ const PROJECTIONS: [&str; 17] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Forgery {
     EditEvent,
+    FlipBodyByte,
     SwapEvents,
+    SwapEventsAndHashAgain,
     DeleteEvent,
+    DeleteEventAndRenumber,
     DeleteEventAndCloseTheGap,
+    InsertEvent,
+    InsertEventAndHashAgain,
     CutOffTheEnd,
     AppendAuthority,
     RewriteAndHashAgain,
@@ -44,7 +50,10 @@ pub(super) enum Forgery {
     DeleteProjection,
     CopyProjection,
     DropSeal,
+    EditSeal,
     ForgeSeal,
+    DropGuard,
+    AddTrigger,
     RestoreOlder,
     RestoreOlderUnderNewSeal,
     OtherHistory,
@@ -59,11 +68,16 @@ fn told(error: impl std::fmt::Display) -> String {
 }
 
 impl Forgery {
-    pub(super) const ALL: [Forgery; 17] = [
+    pub(super) const ALL: [Forgery; 25] = [
         Forgery::EditEvent,
+        Forgery::FlipBodyByte,
         Forgery::SwapEvents,
+        Forgery::SwapEventsAndHashAgain,
         Forgery::DeleteEvent,
+        Forgery::DeleteEventAndRenumber,
         Forgery::DeleteEventAndCloseTheGap,
+        Forgery::InsertEvent,
+        Forgery::InsertEventAndHashAgain,
         Forgery::CutOffTheEnd,
         Forgery::AppendAuthority,
         Forgery::RewriteAndHashAgain,
@@ -71,7 +85,10 @@ impl Forgery {
         Forgery::DeleteProjection,
         Forgery::CopyProjection,
         Forgery::DropSeal,
+        Forgery::EditSeal,
         Forgery::ForgeSeal,
+        Forgery::DropGuard,
+        Forgery::AddTrigger,
         Forgery::RestoreOlder,
         Forgery::RestoreOlderUnderNewSeal,
         Forgery::OtherHistory,
@@ -82,8 +99,13 @@ impl Forgery {
     pub(super) fn name(self) -> &'static str {
         match self {
             Forgery::EditEvent => "event edited",
+            Forgery::FlipBodyByte => "byte of an event’s body flipped",
             Forgery::SwapEvents => "events swapped",
+            Forgery::SwapEventsAndHashAgain => "events swapped, hashed again",
             Forgery::DeleteEvent => "event deleted",
+            Forgery::DeleteEventAndRenumber => "event deleted, gap closed",
+            Forgery::InsertEvent => "event inserted",
+            Forgery::InsertEventAndHashAgain => "event inserted, hashed again",
             Forgery::DeleteEventAndCloseTheGap => "event deleted, gap closed, hashed again",
             Forgery::CutOffTheEnd => "end cut off",
             Forgery::AppendAuthority => "authority appended",
@@ -92,7 +114,10 @@ impl Forgery {
             Forgery::DeleteProjection => "projection row deleted",
             Forgery::CopyProjection => "projection row added",
             Forgery::DropSeal => "seal dropped",
+            Forgery::EditSeal => "seal edited",
             Forgery::ForgeSeal => "seal forged",
+            Forgery::DropGuard => "guard of the log dropped",
+            Forgery::AddTrigger => "trigger added",
             Forgery::RestoreOlder => "older file restored",
             Forgery::RestoreOlderUnderNewSeal => "older file under the new seal",
             Forgery::OtherHistory => "another history under the old seal",
@@ -128,8 +153,10 @@ impl Forgery {
         )
         .map_err(told)?;
         let what = self.edit(&file, chance)?;
-        // A careful forger leaves the guards as they were.
-        file.execute_batch(&guarded).map_err(told)?;
+        if self != Forgery::DropGuard {
+            // A careful forger leaves the guards as they were.
+            file.execute_batch(&guarded).map_err(told)?;
+        }
         Ok(what)
     }
 
@@ -138,17 +165,33 @@ impl Forgery {
             file.query_row("SELECT max(seq) FROM events", [], |row| row.get(0)).map_err(told)?;
         let any = |chance: &mut Chance| chance.between(1, last);
         match self {
-            Forgery::EditEvent => edit_cell(file, "events", any(chance), chance),
+            Forgery::EditEvent => edit_cell(file, any(chance), chance),
+            Forgery::FlipBodyByte => flip_body_byte(file, any(chance), chance),
             Forgery::SwapEvents => swap(file, any(chance), any(chance)),
+            Forgery::SwapEventsAndHashAgain => {
+                let what = swap(file, any(chance), any(chance))?;
+                hash_again(file)?;
+                Ok(what)
+            }
             Forgery::DeleteEvent => run(file, "DELETE FROM events WHERE seq = ?", any(chance)),
-            Forgery::DeleteEventAndCloseTheGap => {
+            Forgery::DeleteEventAndRenumber | Forgery::DeleteEventAndCloseTheGap => {
                 let gone = any(chance);
                 run(file, "DELETE FROM events WHERE seq = ?", gone)?;
                 for seq in gone + 1..=last {
                     run(file, "UPDATE events SET seq = seq - 1 WHERE seq = ?", seq)?;
                 }
-                hash_again(file)?;
-                Ok(Some(format!("event {gone}")))
+                if self == Forgery::DeleteEventAndCloseTheGap {
+                    hash_again(file)?;
+                }
+                Ok(Some(format!("event {gone} of {last}")))
+            }
+            Forgery::InsertEvent | Forgery::InsertEventAndHashAgain => {
+                let (copied, place) = (any(chance), any(chance));
+                insert(file, last, copied, place)?;
+                if self == Forgery::InsertEventAndHashAgain {
+                    hash_again(file)?;
+                }
+                Ok(Some(format!("a copy of event {copied} before {place}")))
             }
             Forgery::CutOffTheEnd => run(file, "DELETE FROM events WHERE seq > ?", any(chance) - 1),
             Forgery::AppendAuthority => append_authority(file, last),
@@ -157,10 +200,21 @@ impl Forgery {
                 hash_again(file)?;
                 Ok(what)
             }
+            Forgery::EditSeal => self.project(file, "seals", chance),
             Forgery::EditProjection | Forgery::DeleteProjection | Forgery::CopyProjection => {
-                self.project(file, chance)
+                self.project(file, PROJECTIONS[chance.index(PROJECTIONS.len())], chance)
             }
             Forgery::DropSeal => run(file, "DELETE FROM seals WHERE only_row = ?", 1),
+            Forgery::DropGuard => Ok(Some("the log’s guards".into())),
+            Forgery::AddTrigger => {
+                file.execute_batch(
+                    "CREATE TRIGGER forget AFTER UPDATE ON counters BEGIN
+                         UPDATE counters SET held = 0 WHERE holder = new.holder;
+                     END",
+                )
+                .map_err(told)?;
+                Ok(Some("one that forgets what is held".into()))
+            }
             Forgery::ForgeSeal => {
                 let bytes: Vec<u8> = (0..32).map(|_| chance.any() as u8).collect();
                 file.execute("UPDATE seals SET mac = ?", [bytes]).map_err(told)?;
@@ -170,8 +224,7 @@ impl Forgery {
         }
     }
 
-    fn project(self, file: &Connection, chance: &mut Chance) -> Outcome {
-        let table = *chance.one_of(&PROJECTIONS);
+    fn project(self, file: &Connection, table: &str, chance: &mut Chance) -> Outcome {
         let columns = columns(file, table)?;
         let rows = rows(file, table)?;
         if rows.is_empty() {
@@ -189,7 +242,7 @@ impl Forgery {
                 let mut copy = row.clone();
                 // Every column that may have to be unique gets another value.
                 for cell in &mut copy {
-                    other(cell, chance);
+                    *cell = other(cell, chance);
                 }
                 let given = vec!["?"; columns.len()].join(", ");
                 let sql = format!("INSERT INTO {table} ({names}) VALUES ({given})");
@@ -201,8 +254,10 @@ impl Forgery {
             }
             _ => {
                 let at = chance.index(columns.len());
-                let mut cell = row[at].clone();
-                other(&mut cell, chance);
+                let cell = other(&row[at], chance);
+                if same(&row[at], &cell) {
+                    return Ok(None);
+                }
                 let sql = format!("UPDATE {table} SET {} = ? WHERE {key}", columns[at]);
                 let given = std::iter::once(&cell).chain(row);
                 match file.execute(&sql, params_from_iter(given)) {
@@ -290,38 +345,105 @@ fn matches(columns: &[String]) -> String {
     columns.iter().map(|name| format!("{name} IS ?")).collect::<Vec<_>>().join(" AND ")
 }
 
-/// Another value of the same kind.
-fn other(cell: &mut Value, chance: &mut Chance) {
+/// Another value, mostly of the same kind.
+fn other(cell: &Value, chance: &mut Chance) -> Value {
+    if chance.percent(5) {
+        return Value::Null;
+    }
     match cell {
-        Value::Integer(number) => *number = number.wrapping_add(1 + chance.below(1_000) as i64),
-        Value::Text(text) => {
-            let at = chance.index(text.len().max(1));
-            match text.get(at..=at) {
-                Some(c) => text.replace_range(at..=at, if c == "7" { "8" } else { "7" }),
-                None => text.push('7'),
+        Value::Integer(number) => Value::Integer(match chance.below(4) {
+            0 => number.wrapping_neg(),
+            1 => 0,
+            2 => number.wrapping_sub(1),
+            _ => number.wrapping_add(1 + chance.below(1_000) as i64),
+        }),
+        Value::Text(text) => Value::Text(other_text(text, chance)),
+        Value::Blob(bytes) => {
+            let mut bytes = bytes.clone();
+            let at = chance.index(bytes.len());
+            match bytes.get_mut(at) {
+                Some(byte) => *byte ^= 1 << chance.below(8),
+                None => bytes.push(1),
             }
+            Value::Blob(bytes)
         }
-        Value::Blob(bytes) => match bytes.first_mut() {
-            Some(byte) => *byte ^= 1,
-            None => bytes.push(1),
-        },
-        Value::Null => *cell = Value::Integer(7),
-        Value::Real(_) => *cell = Value::Null,
+        Value::Null if chance.percent(50) => Value::Text("7".into()),
+        Value::Null | Value::Real(_) => Value::Integer(7),
     }
 }
 
-fn edit_cell(file: &Connection, table: &str, seq: u64, chance: &mut Chance) -> Outcome {
-    let columns = columns(file, table)?;
-    let name = &columns[1 + chance.index(columns.len() - 1)];
-    let sql = format!("SELECT {name} FROM {table} WHERE seq = ?");
+/// Another character, another case, a little more or nothing at all.
+fn other_text(text: &str, chance: &mut Chance) -> String {
+    let mut letters: Vec<char> = text.chars().collect();
+    let at = chance.index(letters.len());
+    match (chance.below(8), letters.get(at).copied()) {
+        (0, _) => letters.push(' '),
+        (1, _) => letters.insert(at, ' '),
+        (2, _) => letters.clear(),
+        (3, _) => return text.to_uppercase(),
+        (4, _) => return text.to_lowercase(),
+        (5, Some(letter)) if letter.is_ascii_lowercase() => {
+            letters[at] = letter.to_ascii_uppercase()
+        }
+        (5, Some(letter)) => letters[at] = letter.to_ascii_lowercase(),
+        (_, Some('7')) => letters[at] = '8',
+        (_, Some(_)) => letters[at] = '7',
+        (_, None) => letters.push('7'),
+    }
+    letters.into_iter().collect()
+}
+
+/// Whether a cell says the same as before: JSON may be spaced otherwise.
+fn same(before: &Value, after: &Value) -> bool {
+    let json = |cell: &Value| match cell {
+        Value::Text(text) if text.starts_with(['{', '[']) => {
+            serde_json::from_str::<serde_json::Value>(text).ok()
+        }
+        _ => None,
+    };
+    before == after || json(before).is_some_and(|before| Some(before) == json(after))
+}
+
+fn edit_cell(file: &Connection, seq: u64, chance: &mut Chance) -> Outcome {
+    let columns = columns(file, "events")?;
+    let name = chance.one_of::<String>(&columns);
+    let sql = format!("SELECT {name} FROM events WHERE seq = ?");
     let before: Value = file.query_row(&sql, [seq], |row| row.get(0)).map_err(told)?;
-    let mut after = before.clone();
-    other(&mut after, chance);
-    let sql = format!("UPDATE {table} SET {name} = ? WHERE seq = ?");
+    let after = other(&before, chance);
+    if before == after {
+        return Ok(None);
+    }
+    let sql = format!("UPDATE events SET {name} = ? WHERE seq = ?");
     match file.execute(&sql, rusqlite::params![after, seq]) {
-        Ok(_) => Ok(Some(format!("{name} of event {seq}"))),
+        Ok(_) => Ok(Some(format!("{name} of event {seq} is {after:?} and was {before:?}"))),
         Err(_) => Ok(None),
     }
+}
+
+fn flip_body_byte(file: &Connection, seq: u64, chance: &mut Chance) -> Outcome {
+    let body: String = file
+        .query_row("SELECT body FROM events WHERE seq = ?", [seq], |row| row.get(0))
+        .map_err(told)?;
+    let mut bytes = body.into_bytes();
+    let at = chance.index(bytes.len());
+    bytes[at] ^= 1 << chance.below(8);
+    // SQLite stores whatever bytes it is told are text.
+    file.execute("UPDATE events SET body = CAST(? AS TEXT) WHERE seq = ?", (bytes, seq))
+        .map_err(told)?;
+    Ok(Some(format!("byte {at} of event {seq}")))
+}
+
+/// Makes room before a place, and puts a copy of an event there.
+fn insert(file: &Connection, last: u64, copied: u64, place: u64) -> Result<(), String> {
+    let sql =
+        "INSERT INTO events SELECT ?2, at_ms, kind, payment, body, hash FROM events WHERE seq = ?1";
+    file.execute(sql, (copied, last + 1_000)).map_err(told)?;
+    for seq in (place..=last).rev() {
+        run(file, "UPDATE events SET seq = seq + 1 WHERE seq = ?", seq)?;
+    }
+    let sql = "UPDATE events SET seq = ? WHERE seq = ?";
+    file.execute(sql, (place, last + 1_000)).map_err(told)?;
+    Ok(())
 }
 
 /// Changes a digit of an event's body, so that it still reads.
@@ -386,15 +508,26 @@ fn append_authority(file: &Connection, last: u64) -> Outcome {
     Ok(Some("a budget a thousand times as high".into()))
 }
 
-/// What the books in a file say; an error is something else than any books.
+/// What the books in a file say, and whether each table and its indexes fit each other; an error
+/// is something else than any books.
 fn contents(path: &Path) -> Result<Vec<Vec<Vec<Value>>>, String> {
     let file = Connection::open(path).map_err(told)?;
-    let mut all =
-        vec![rows(&file, "events")?, rows(&file, "seals")?, rows(&file, "sqlite_master")?];
-    for table in PROJECTIONS {
+    let mut all = vec![rows(&file, "pragma_user_version")?, schema(&file)?];
+    for table in PROJECTIONS.into_iter().chain(["events", "seals"]) {
         all.push(rows(&file, table)?);
+        all.push(rows(&file, &format!("pragma_integrity_check('{table}')"))?);
     }
-    all.push(rows(&file, "signals")?);
-    all.push(rows(&file, "pragma_user_version")?);
+    Ok(all)
+}
+
+/// Every table, index and trigger, as SQLite understands them: without comments.
+fn schema(file: &Connection) -> Result<Vec<Vec<Value>>, String> {
+    let mut all = rows(file, "sqlite_master")?;
+    for cell in all.iter_mut().flatten() {
+        if let Value::Text(text) = cell {
+            let code = text.lines().map(|line| line.split("--").next().unwrap_or_default());
+            *text = code.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+        }
+    }
     Ok(all)
 }
