@@ -24,9 +24,17 @@ impl HttpDoor {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(ready: &Ready, token: &str) -> Result<HttpDoor, Obstacle> {
+        HttpDoor::at(&ready.url, token)
+    }
+
+    /// Knocks at the door at `url` with `token`.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn at(url: &str, token: &str) -> Result<HttpDoor, Obstacle> {
         let client = Client::builder().no_proxy().timeout(CALL_PATIENCE).build();
         let client = client.map_err(|e| trouble("making an HTTP client", &e))?;
-        Ok(HttpDoor { client, url: ready.url.clone(), token: token.to_owned() })
+        Ok(HttpDoor { client, url: url.to_owned(), token: token.to_owned() })
     }
 
     /// Sends a body such as `{"url":…}` to a route such as `/v1/fetch`; answers the HTTP status

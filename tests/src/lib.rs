@@ -15,6 +15,7 @@ mod session;
 #[cfg(target_os = "linux")]
 mod small_disk;
 mod started;
+mod swarm;
 mod till;
 #[cfg(target_os = "linux")]
 mod window;
@@ -29,6 +30,7 @@ pub use session::{DesktopSession, until};
 #[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;
 pub use started::Started;
+pub use swarm::Swarm;
 pub use till::Till;
 #[cfg(target_os = "linux")]
 pub use window::Window;

@@ -462,8 +462,8 @@ fn bad_limits_are_named_and_change_nothing() -> Result<(), Obstacle> {
             ));
         }
         cases.push((flag.into(), "9".repeat(30), flag));
-        cases.push((flag.into(), "9223372036855".into(), field));
     }
+    cases.push(("--per-day".into(), "9223372036855".into(), "Per day"));
     for count in ["-1", "+1", "1.5", "1e1", "0x1", "4294967296", "many"] {
         cases.push(("--max-count-hour".into(), count.into(), "--max-count-hour"));
     }
