@@ -1,10 +1,19 @@
 //! From entropy to keys: one hardened account for the treasury and for each agent.
+//!
+//! An account's index is never used twice, and that is the ledger's promise: its books hold every
+//! agent there ever was, under an index that is unique and one past the highest, and an event log
+//! that is only ever added to rebuilds them. An archived agent therefore keeps its index and its
+//! address. The vault adds that a grant is signed only when the payer in it is the address that
+//! its account derives, so books that mix up two indexes get no signature.
 
 use crate::error::VaultError;
+use crate::locked::LockedSigner;
 use crate::secret::{Secret32, expand};
+use crate::treasury::{Treasury, signer_of};
 use crate::words;
 use alloy::signers::local::coins_bip39::English;
 use alloy::signers::local::{MnemonicBuilder, PrivateKeySigner};
+use alloy_primitives::Address;
 use std::collections::BTreeMap;
 
 /// The account that holds the owner's own money; agents have 1 and up.
@@ -12,30 +21,100 @@ pub(crate) const TREASURY: u32 = 0;
 /// BIP-32 can harden indices below 2^31.
 const LAST_ACCOUNT: u32 = (1 << 31) - 1;
 
-/// The keys of an unlocked vault. Wiped when dropped: the entropy here, each signer by itself.
+/// The keys of an unlocked vault, on locked pages. Wiped when dropped: the entropy here, each
+/// signer by itself.
 pub(crate) struct Keys {
     entropy: Secret32,
-    signers: BTreeMap<u32, Box<PrivateKeySigner>>,
+    signers: BTreeMap<u32, LockedSigner>,
+    treasury: Treasury,
+    /// The treasury's key when it is not derived from the entropy.
+    imported: Option<LockedSigner>,
 }
 
 impl Keys {
-    pub(crate) fn new(entropy: Secret32) -> Self {
-        Self { entropy, signers: BTreeMap::new() }
+    pub(crate) fn new(
+        entropy: Secret32,
+        treasury: Treasury,
+        imported: &[Secret32],
+    ) -> Result<Self, VaultError> {
+        let mut keys =
+            Self { entropy, signers: BTreeMap::new(), treasury: Treasury::Own, imported: None };
+        keys.set_treasury(treasury, imported)?;
+        Ok(keys)
+    }
+
+    /// Takes another treasury; one that was imported must be among the imported keys.
+    pub(crate) fn set_treasury(
+        &mut self,
+        treasury: Treasury,
+        imported: &[Secret32],
+    ) -> Result<(), VaultError> {
+        self.imported = match &treasury {
+            Treasury::Imported { address } => Some(LockedSigner::new(find(imported, *address)?)),
+            Treasury::Own | Treasury::Watched { .. } | Treasury::Device { .. } => None,
+        };
+        self.treasury = treasury;
+        Ok(())
     }
 
     /// The account's signer, derived at first use and kept until the vault is locked.
     pub(crate) fn signer(&mut self, account: u32) -> Result<&PrivateKeySigner, VaultError> {
         use std::collections::btree_map::Entry;
-        match self.signers.entry(account) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(new) => Ok(new.insert(Box::new(derive(&self.entropy, account)?))),
+        let kept = match self.signers.entry(account) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(LockedSigner::new(derive(&self.entropy, account)?)),
+        };
+        Ok(kept.get())
+    }
+
+    /// The signer of refills.
+    ///
+    /// # Errors
+    /// [`VaultError::WatchOnly`] and [`VaultError::OnDevice`] when its key is not here.
+    pub(crate) fn treasury(&mut self) -> Result<&PrivateKeySigner, VaultError> {
+        match self.treasury {
+            Treasury::Own => self.signer(TREASURY),
+            Treasury::Imported { address } => self
+                .imported
+                .as_ref()
+                .map(LockedSigner::get)
+                .ok_or(VaultError::WatchOnly { address }),
+            Treasury::Watched { address } => Err(VaultError::WatchOnly { address }),
+            Treasury::Device { address, .. } => Err(VaultError::OnDevice { address }),
         }
+    }
+
+    /// The treasury's address, wherever its key is.
+    pub(crate) fn treasury_address(&mut self) -> Result<Address, VaultError> {
+        match self.treasury.address() {
+            Some(address) => Ok(address),
+            None => Ok(self.signer(TREASURY)?.address()),
+        }
+    }
+
+    pub(crate) fn entropy(&self) -> &Secret32 {
+        &self.entropy
     }
 
     /// The key of the ledger's head; the same for ever, also after a restore from words.
     pub(crate) fn seal_key(&self) -> Result<Secret32, VaultError> {
         expand(&self.entropy, b"imprest", b"imprest vault 1: ledger head")
     }
+
+    /// The seed of the key that signs statements; the same for ever, and no spending key.
+    pub(crate) fn statement_seed(&self) -> Result<Secret32, VaultError> {
+        expand(&self.entropy, b"imprest", b"imprest vault 2: statements, Ed25519")
+    }
+}
+
+fn find(imported: &[Secret32], address: Address) -> Result<PrivateKeySigner, VaultError> {
+    for key in imported {
+        let signer = signer_of(key)?;
+        if signer.address() == address {
+            return Ok(signer);
+        }
+    }
+    Err(VaultError::Internal { doing: "find the treasury's key" })
 }
 
 /// The key at `m/44'/60'/account'/0/0` (BIP-44), no BIP-39 passphrase.
@@ -47,9 +126,13 @@ fn derive(entropy: &Secret32, account: u32) -> Result<PrivateKeySigner, VaultErr
 }
 
 fn at_path(phrase: &str, account: u32) -> Result<PrivateKeySigner, VaultError> {
+    at_any_path(phrase, &format!("m/44'/60'/{account}'/0/0"))
+}
+
+pub(crate) fn at_any_path(phrase: &str, path: &str) -> Result<PrivateKeySigner, VaultError> {
     let failed = |_| VaultError::Internal { doing: "derive a key" };
     MnemonicBuilder::<English>::from_phrase(phrase)
-        .derivation_path(format!("m/44'/60'/{account}'/0/0"))
+        .derivation_path(path)
         .map_err(failed)?
         .build()
         .map_err(failed)
@@ -59,6 +142,10 @@ fn at_path(phrase: &str, account: u32) -> Result<PrivateKeySigner, VaultError> {
 mod tests {
     use super::*;
     use alloy_primitives::address;
+
+    fn keys(entropy: Secret32) -> Keys {
+        Keys::new(entropy, Treasury::Own, &[]).expect("the vault's own treasury")
+    }
 
     /// The first account of every development chain, published with anvil and Hardhat.
     #[test]
@@ -75,7 +162,7 @@ mod tests {
         let second = at_path(junk, 1).expect("derives").address();
         assert_eq!(second, address!("8C8d35429F74ec245F8Ef2f4Fd1e551cFF97d650"));
         // All ones: "zoo", 23 times, and "vote".
-        let mut keys = Keys::new(Secret32::take(vec![0xff; 32]).expect("32 bytes"));
+        let mut keys = keys(Secret32::copied(&[0xff; 32]).expect("32 bytes"));
         for (account, expected) in [
             (0, address!("1959f5f4979c5cd87d5cb75c678c770515cb5e0e")),
             (1, address!("bcd02d8f6eac6528546ce07e3f636cb7cdec9259")),
@@ -89,8 +176,8 @@ mod tests {
     /// Accounts never share an address, and indices that BIP-32 cannot harden are refused.
     #[test]
     fn every_account_is_its_own() {
-        let entropy = Secret32::take(vec![0x7f; 32]).expect("32 bytes");
-        let mut keys = Keys::new(entropy);
+        let entropy = Secret32::copied(&[0x7f; 32]).expect("32 bytes");
+        let mut keys = keys(entropy);
         let mut seen = std::collections::BTreeSet::new();
         for account in [0, 1, 2, 3, 1000, LAST_ACCOUNT] {
             assert!(seen.insert(keys.signer(account).expect("derives").address()));
@@ -104,8 +191,8 @@ mod tests {
     #[test]
     fn the_seal_key_depends_on_the_entropy_alone() {
         let key = |byte| {
-            let entropy = Secret32::take(vec![byte; 32]).expect("32 bytes");
-            *Keys::new(entropy).seal_key().expect("derives").bytes()
+            let entropy = Secret32::copied(&[byte; 32]).expect("32 bytes");
+            *keys(entropy).seal_key().expect("derives").bytes()
         };
         assert_eq!(key(1), key(1));
         assert_ne!(key(1), key(2));

@@ -1,5 +1,7 @@
 //! What can go wrong with keys, in words for the owner.
 
+use crate::keychain::KeychainError;
+use crate::keystore::KeystoreError;
 use crate::words::WordsError;
 use alloy_primitives::Address;
 use imprest_ledger::Grant;
@@ -39,6 +41,16 @@ pub enum VaultError {
         /// The newest format understood here.
         known: u64,
     },
+    /// The file is older than one seen before.
+    #[error(
+        "the vault file is an older copy: it was written {found} times, and one written {seen} times was here before. Put the newer one back, or unlock with the 24 recovery words and set a new passphrase."
+    )]
+    OlderCopy {
+        /// How often this one was written.
+        found: u64,
+        /// How often the one remembered was written.
+        seen: u64,
+    },
     /// The operating system refused a file operation.
     #[error("could not {doing} {}: {source}. Check the disk and the folder's permissions.", path.display())]
     Io {
@@ -73,6 +85,122 @@ pub enum VaultError {
     /// The vault was locked while an unlock was still working.
     #[error("the vault was locked again while it was being unlocked. Unlock it once more.")]
     LockedMeanwhile,
+    /// The keychain that has its part of the key did not give it.
+    #[error(
+        "this vault's key is kept in {keychain}, which gave nothing. {source} The 24 recovery words open the vault without it."
+    )]
+    Keychain {
+        /// The keychain the vault file names.
+        keychain: String,
+        /// What it said.
+        source: KeychainError,
+    },
+    /// The keychain works, and has no key for this vault.
+    #[error(
+        "{keychain} no longer has this vault's key. Unlock with the 24 recovery words, then choose a keychain again."
+    )]
+    KeychainKeyMissing {
+        /// The keychain the vault file names.
+        keychain: String,
+    },
+    /// This session's keychain is another one than the vault was made with.
+    #[error(
+        "this vault's key is in {recorded}, and this session has {found}. Log in to the desktop where the first one is, or unlock with the 24 recovery words and choose this keychain."
+    )]
+    OtherKeychain {
+        /// The keychain the vault file names.
+        recorded: String,
+        /// The keychain that was asked.
+        found: String,
+    },
+    /// What the keychain gave does not open this vault.
+    #[error(
+        "what {keychain} has under this vault's name is not its key. Unlock with the 24 recovery words, then choose a keychain again."
+    )]
+    WrongKeychainKey {
+        /// The keychain the vault file names.
+        keychain: String,
+    },
+    /// The passphrase opens this vault only together with its keychain.
+    #[error(
+        "this vault opens with the passphrase and its key in {keychain} together. Unlock that keychain, or use the 24 recovery words."
+    )]
+    KeychainNeeded {
+        /// The keychain the vault file names.
+        keychain: String,
+    },
+    /// No way into this vault takes a passphrase.
+    #[error(
+        "no passphrase is set for this vault. Unlock it with its keychain or the 24 recovery words, and set one."
+    )]
+    NoPassphraseSlot,
+    /// No way into this vault takes this key from a keychain.
+    #[error(
+        "this vault does not open with that key from a keychain. Use the passphrase, or the 24 recovery words."
+    )]
+    NoKeychainSlot,
+    /// The words cannot be given up.
+    #[error("the 24 recovery words always stay a way into the vault. Remove another way instead.")]
+    RecoverySlot,
+    /// Something besides the words must open the vault.
+    #[error("this is the last way in besides the 24 recovery words. Add another one first.")]
+    LastWayIn,
+    /// There is no way in of that name.
+    #[error("this vault has no such way in. Look at the list of its ways in again.")]
+    NoSuchSlot,
+    /// The file holds no more ways in.
+    #[error("a vault has at most {most} ways in. Remove one first.")]
+    TooManySlots {
+        /// The most, with the recovery words.
+        most: usize,
+    },
+    /// A file of the first form cannot be changed by words alone without losing its passphrase.
+    #[error(
+        "this vault file is of an older form. Give its passphrase, or set a new one with the 24 recovery words, and try again."
+    )]
+    OldForm,
+    /// An act needs the owner, who did not show up just before.
+    #[error(
+        "this needs you, and your passphrase has not been given in the last two minutes. Give it and try again."
+    )]
+    OwnerNotPresent,
+    /// The keychain alone does not show that the owner is there.
+    #[error(
+        "a keychain alone does not show that you are here. Give the passphrase, or the 24 recovery words."
+    )]
+    NoProofOfPresence,
+    /// A text or number that is no private key.
+    #[error("that is not a private key. One has 64 hex digits.")]
+    BadKey,
+    /// A keystore file that cannot be read or opened.
+    #[error(transparent)]
+    Keystore(#[from] KeystoreError),
+    /// No more treasury keys fit.
+    #[error(
+        "a vault keeps at most {most} treasury keys from elsewhere, and none is ever dropped. Send the money to a treasury it has."
+    )]
+    TooManyKeys {
+        /// The most.
+        most: usize,
+    },
+    /// The treasury's key is not in the vault.
+    #[error(
+        "the treasury {address} is only watched here. Sign where its key is, or choose another treasury."
+    )]
+    WatchOnly {
+        /// Its address.
+        address: Address,
+    },
+    /// The treasury's key is on a hardware device.
+    #[error("the treasury {address} is on a Ledger device. Connect it, and confirm there.")]
+    OnDevice {
+        /// Its address.
+        address: Address,
+    },
+    /// The hardware device did not sign.
+    #[cfg(feature = "ledger-device")]
+    #[error(transparent)]
+    Device(#[from] crate::device::DeviceError),
     /// The owner froze the desk.
     #[error("the desk is frozen and signs nothing. Thaw it first.")]
     Halted,

@@ -49,16 +49,25 @@ impl KdfCost {
         }
     }
 
-    /// Measures this machine and answers the most, from [`KdfCost::FLOOR`] to
-    /// [`KdfCost::TARGET`], that is expected to take at most one second. Takes about 0.2 s.
+    /// Measures this machine and answers a cost that is expected to take 0.5 to 1 s: as much memory
+    /// as fits, from [`KdfCost::FLOOR`] to [`KdfCost::TARGET`], and on a machine that does the
+    /// target in less, more passes. Takes about 0.2 s; the floor is the answer when it fails.
     pub fn calibrate() -> Self {
         let started = Instant::now();
         let Ok(_) = Self::FLOOR.stretch("calibration", &[0; 32]) else { return Self::FLOOR };
         Self::fitting(started.elapsed())
     }
 
-    /// The dearest step whose time, in proportion to memory, is at most one second.
+    /// Time goes in proportion to memory times passes.
     fn fitting(floor_took: Duration) -> Self {
+        let target_takes = floor_took.saturating_mul(Self::TARGET.m_kib / Self::FLOOR.m_kib);
+        if target_takes < Duration::from_millis(500) {
+            let enough = |t: &u32| {
+                target_takes.saturating_mul(*t) / Self::TARGET.t >= Duration::from_millis(500)
+            };
+            let t = (Self::TARGET.t..=MAX_T).find(enough).unwrap_or(MAX_T);
+            return Self { t, ..Self::TARGET };
+        }
         [256, 224, 192, 160, 128, 96]
             .map(|mib| Self { m_kib: mib * 1024, ..Self::FLOOR })
             .into_iter()
@@ -175,15 +184,21 @@ mod tests {
     #[test]
     fn chooses_by_the_time_the_floor_took() {
         let mib = |ms| KdfCost::fitting(Duration::from_millis(ms)).m_kib() / 1024;
-        assert_eq!(mib(1), 256);
+        let passes = |ms| KdfCost::fitting(Duration::from_millis(ms)).t();
         assert_eq!(mib(250), 256);
+        // A fast machine passes over the memory more often, within what is read again.
+        assert_eq!([1, 60, 100, 124, 125, 250, 667].map(passes), [16, 7, 4, 4, 3, 3, 3]);
+        for ms in [0, 1, 60, 124, 1_000, 60_000] {
+            let cost = KdfCost::fitting(Duration::from_millis(ms));
+            assert_eq!(KdfCost::new(cost.m_kib(), cost.t(), cost.p()).expect("in bounds"), cost);
+        }
         assert_eq!(mib(251), 224);
         assert_eq!(mib(500), 128);
         assert_eq!(mib(667), 64);
         assert_eq!(mib(60_000), 64);
         let measured = KdfCost::calibrate();
         assert!((KdfCost::FLOOR.m_kib()..=KdfCost::TARGET.m_kib()).contains(&measured.m_kib()));
-        assert_eq!((measured.t(), measured.p()), (3, 1));
+        assert!((3..=16).contains(&measured.t()) && measured.p() == 1);
     }
 
     /// Source: the Argon2id cases of the reference implementation,

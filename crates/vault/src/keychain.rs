@@ -89,7 +89,8 @@ pub struct Keychain {
     backend: Arc<Backend>,
     /// One call at a time, so that a keychain that hangs holds one thread, not many.
     turn: Arc<Semaphore>,
-    known: Arc<Mutex<Option<KeychainState>>>,
+    /// What the last call showed of the keychain as a whole.
+    known: Arc<Mutex<Option<Result<(), KeychainError>>>>,
     timeout: Duration,
 }
 
@@ -111,6 +112,12 @@ impl Keychain {
         Self::with("memory", Backend::Memory(Mutex::default()))
     }
 
+    /// An in-memory keychain of another name, as another desktop's is.
+    #[cfg(test)]
+    pub(crate) fn in_memory_as(name: &str) -> Self {
+        Self::with(name, Backend::Memory(Mutex::default()))
+    }
+
     /// No keychain: every call answers [`KeychainError::Absent`].
     pub fn none() -> Self {
         Self::with("none", Backend::None)
@@ -126,13 +133,32 @@ impl Keychain {
         }
     }
 
-    /// What the last call showed; before any call, what [`Keychain::check`] finds.
+    /// The keychain's name for its owner, as a vault file records it: `Secret Service (GNOME)`,
+    /// `macOS Keychain`, `Windows Credential Manager`. On Linux the desktop's name is part of it,
+    /// because GNOME and KDE answer to the same name on the bus with different secrets.
+    pub fn backend_name(&self) -> String {
+        match &*self.backend {
+            Backend::System => system_name(std::env::var("XDG_CURRENT_DESKTOP").ok().as_deref()),
+            Backend::Memory(_) => format!("memory ({})", self.namespace),
+            Backend::None => "no keychain".into(),
+        }
+    }
+
+    /// What the last call showed; before any call, what [`Keychain::check`] finds. One that timed
+    /// out counts as locked here; [`Keychain::last_refusal`] tells the two apart.
     pub async fn state(&self) -> KeychainState {
-        let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
-            Some(state) => state,
+            Some(Ok(())) => KeychainState::Ready,
+            Some(Err(refusal)) => refusal.state().unwrap_or(KeychainState::Denied),
             None => self.check().await,
         }
+    }
+
+    /// Why the last call about the keychain as a whole failed, in its own words; nothing when it
+    /// was answered, or none was made yet.
+    pub fn last_refusal(&self) -> Option<KeychainError> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()?.err()
     }
 
     /// Writes, reads and removes an entry of its own, and answers what that showed. The system
@@ -196,11 +222,11 @@ impl Keychain {
             Err(_) => Err(KeychainError::TimedOut),
         };
         let shown = match &outcome {
-            Ok(_) => Some(KeychainState::Ready),
-            Err(error) => error.state(),
+            Ok(_) => Some(Ok(())),
+            Err(error) => error.state().map(|_| Err(error.clone())),
         };
-        if let Some(state) = shown {
-            *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+        if shown.is_some() {
+            *self.known.lock().unwrap_or_else(PoisonError::into_inner) = shown;
         }
         outcome
     }
@@ -267,6 +293,33 @@ impl Backend {
             Self::None => Err(KeychainError::Absent),
         }
     }
+}
+
+fn system_name(desktop: Option<&str>) -> String {
+    if cfg!(target_os = "macos") {
+        return "macOS Keychain".into();
+    }
+    if cfg!(windows) {
+        return "Windows Credential Manager".into();
+    }
+    // The variable is a list, and anybody may have set it.
+    let desktop: String = desktop
+        .unwrap_or_default()
+        .rsplit(':')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .take(24)
+        .collect();
+    if desktop.is_empty() { "Secret Service".into() } else { format!("Secret Service ({desktop})") }
+}
+
+/// Whether a file may name this as a keychain: 1 to 160 printable ASCII characters, so that the
+/// name can be shown as it is.
+pub(crate) fn is_backend_name(name: &str) -> bool {
+    (1..=160).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b" ().:-_".contains(&b))
 }
 
 fn system(entry: &str) -> Result<keyring::v1::Entry, KeychainError> {
@@ -351,6 +404,29 @@ mod tests {
         assert_eq!(keychain.state().await, KeychainState::Absent);
     }
 
+    #[test]
+    fn a_keychains_name_can_always_be_recorded() {
+        for (desktop, name) in [
+            (None, "Secret Service"),
+            (Some(""), "Secret Service"),
+            (Some("KDE"), "Secret Service (KDE)"),
+            (Some("ubuntu:GNOME"), "Secret Service (GNOME)"),
+            (Some("X\u{202e}evil\n\"name\""), "Secret Service (Xevilname)"),
+        ] {
+            if cfg!(target_os = "linux") {
+                assert_eq!(system_name(desktop), name);
+            }
+            assert!(is_backend_name(&system_name(desktop)));
+        }
+        assert!(is_backend_name(&system_name(Some(&"x".repeat(5_000)))));
+        for keychain in [Keychain::in_memory(), Keychain::none(), Keychain::open("a")] {
+            assert!(is_backend_name(&keychain.backend_name()));
+        }
+        for bad in ["", "a\n", "ä", "\u{202e}", "<b>", &"x".repeat(161)] {
+            assert!(!is_backend_name(bad), "{bad:?}");
+        }
+    }
+
     #[tokio::test]
     async fn names_and_secrets_are_bounded() {
         let keychain = Keychain::in_memory();
@@ -385,6 +461,7 @@ mod tests {
         // The next call does not start a second thread; it waits its turn, and gives up too.
         assert_eq!(keychain.load("a").await, Err(KeychainError::TimedOut));
         assert_eq!(keychain.state().await, KeychainState::Locked);
+        assert_eq!(keychain.last_refusal(), Some(KeychainError::TimedOut));
         release.send(()).expect("still waiting");
         let patient = Keychain { timeout: TIMEOUT, ..keychain.clone() };
         assert_eq!(patient.load("a").await, Ok(None));

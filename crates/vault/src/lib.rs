@@ -1,9 +1,16 @@
 //! Keys at rest and in use: slots, derivation, and signing under a Grant.
 //!
-//! The vault file holds one secret, 256 bits of entropy, sealed under a random data key that two
-//! slots wrap: the owner's passphrase (Argon2id) and the 24 recovery words. Every key of the desk
-//! is derived from that entropy, so the words alone bring everything back. While the vault is
-//! unlocked the entropy and the keys derived so far stay in memory that is wiped on lock.
+//! The vault file holds 256 bits of entropy, and treasury keys from elsewhere if there are any,
+//! sealed under a random data key. Slots wrap that key: keychain and passphrase together (the
+//! default), the keychain alone (chosen knowingly), the passphrase alone (machines without a
+//! keychain), and always the 24 recovery words, which need nothing else. Every other key of the
+//! desk is derived from the entropy, so the words alone bring all of it back but an imported
+//! treasury key, which takes the file too. While the vault is unlocked, the entropy and the keys
+//! derived so far stay in memory that is kept out of swap where the system allows it, and wiped
+//! on lock.
+//!
+//! What raises authority asks for a [`Presence`], which [`Vault::verify_owner`] gives an owner
+//! who has just typed the passphrase, and which a lock ends.
 //!
 //! The only things it signs are a [`Grant`](imprest_ledger::Grant) and a
 //! [`TreasuryGrant`](imprest_ledger::TreasuryGrant), which only the ledger can make, and neither
@@ -54,21 +61,41 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod derive;
+#[cfg(feature = "ledger-device")]
+mod device;
 mod error;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod harden;
 mod kdf;
 mod keychain;
+mod keystore;
+mod locked;
+mod presence;
 mod secret;
 mod sign;
+mod slots;
+mod statement;
+mod treasury;
 mod vault;
+#[cfg(test)]
+mod vectors;
 mod words;
 
+#[cfg(feature = "ledger-device")]
+pub use device::{DeviceError, LedgerDevice};
 pub use error::{NotSigned, VaultError};
 pub use harden::harden_process;
 pub use kdf::KdfCost;
 pub use keychain::{Keychain, KeychainError, KeychainState};
+pub use keystore::{Keystore, KeystoreError};
+pub use presence::Presence;
 pub use secret::SecretText;
 pub use sign::{SignedAuthorization, SignedTransaction};
-pub use vault::Vault;
+pub use slots::{KeychainSecret, OwnerKey, SlotId, SlotInfo, SlotKind, WayIn};
+pub use statement::{STATEMENT_NAMESPACE, StatementKey};
+pub use treasury::{ImportedKey, Treasury};
+pub use vault::{ExportedKey, NewTreasury, Vault};
 pub use words::{RecoveryWords, WordsError};

@@ -1,6 +1,7 @@
 //! Secrets in memory: wiped when dropped, never printed, never copied by accident.
 
 use crate::error::VaultError;
+use crate::locked::Locked32;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Text that must not be seen: a passphrase or recovery words on their way in.
@@ -26,13 +27,13 @@ impl From<String> for SecretText {
     }
 }
 
-/// 256 secret bits at one place on the heap, so that moving the owner leaves no copy behind.
-pub(crate) struct Secret32(Box<[u8; 32]>);
+/// 256 secret bits on a locked page, so that moving the owner leaves no copy behind.
+pub(crate) struct Secret32(Locked32);
 
 impl Secret32 {
     /// Zeros, to be filled in place.
     pub(crate) fn blank() -> Self {
-        Self(Box::new([0; 32]))
+        Self(Locked32::new([0; 32]))
     }
 
     /// 256 bits from the operating system.
@@ -42,29 +43,28 @@ impl Secret32 {
         Ok(secret)
     }
 
-    /// Takes exactly 32 bytes, and wipes the source.
-    pub(crate) fn take(source: Vec<u8>) -> Option<Self> {
-        let source = Zeroizing::new(source);
-        let mut secret = Self::blank();
+    /// Copies exactly 32 bytes; the source stays its owner's to wipe.
+    pub(crate) fn copied(source: &[u8]) -> Option<Self> {
         if source.len() != 32 {
             return None;
         }
-        secret.bytes_mut().copy_from_slice(&source);
+        let mut secret = Self::blank();
+        secret.bytes_mut().copy_from_slice(source);
         Some(secret)
     }
 
     pub(crate) fn bytes(&self) -> &[u8; 32] {
-        &self.0
+        self.0.get()
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8; 32] {
-        &mut self.0
+        self.0.get_mut()
     }
 }
 
 impl Drop for Secret32 {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.bytes_mut().zeroize();
     }
 }
 
@@ -87,8 +87,26 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
 
 /// HKDF-SHA256 (RFC 5869) to one 256-bit key.
 pub(crate) fn expand(ikm: &Secret32, salt: &[u8], info: &[u8]) -> Result<Secret32, VaultError> {
+    expand_from(ikm.bytes(), salt, info)
+}
+
+/// The same of two secrets, one after the other: whoever lacks either learns nothing of the key.
+/// Both have a fixed length, so no other two secrets give the same bytes.
+pub(crate) fn expand_both(
+    first: &Secret32,
+    second: &Secret32,
+    salt: &[u8],
+    info: &[u8],
+) -> Result<Secret32, VaultError> {
+    let mut both = Zeroizing::new([0; 64]);
+    both[..32].copy_from_slice(first.bytes());
+    both[32..].copy_from_slice(second.bytes());
+    expand_from(&both[..], salt, info)
+}
+
+fn expand_from(ikm: &[u8], salt: &[u8], info: &[u8]) -> Result<Secret32, VaultError> {
     let mut out = Secret32::blank();
-    hkdf::Hkdf::<sha2::Sha256>::new(Some(salt), ikm.bytes())
+    hkdf::Hkdf::<sha2::Sha256>::new(Some(salt), ikm)
         .expand(info, out.bytes_mut())
         .map_err(|_| VaultError::Internal { doing: "derive a key" })?;
     Ok(out)
@@ -98,11 +116,42 @@ pub(crate) fn expand(ikm: &Secret32, salt: &[u8], info: &[u8]) -> Result<Secret3
 mod tests {
     use super::*;
 
+    /// Fails to compile for a type that can be printed, copied or written out: the two
+    /// implementations are then both possible, and the compiler cannot tell which is meant.
+    macro_rules! has_none_of {
+        ($type:ty: $($trait:path),+) => {
+            $({
+                trait Unless<Which> {
+                    fn holds() {}
+                }
+                impl<T: ?Sized> Unless<()> for T {}
+                struct Implemented;
+                impl<T: ?Sized + $trait> Unless<Implemented> for T {}
+                <$type as Unless<_>>::holds();
+            })+
+        };
+    }
+
+    #[test]
+    fn secrets_are_not_printed_copied_or_written_out() {
+        macro_rules! secret {
+            ($($type:ty),+) => {
+                $(has_none_of!(
+                    $type: std::fmt::Debug, std::fmt::Display, Clone, serde::Serialize
+                );)+
+            };
+        }
+        secret!(SecretText, Secret32, Locked32, crate::RecoveryWords, crate::Vault);
+        secret!(crate::WayIn, crate::OwnerKey, crate::KeychainSecret, crate::ImportedKey);
+        secret!(crate::NewTreasury, crate::Presence, crate::derive::Keys);
+        secret!(crate::locked::LockedSigner, crate::Keystore, crate::file::Opened);
+    }
+
     #[test]
     fn takes_exactly_32_bytes() {
-        assert!(Secret32::take(vec![1; 31]).is_none());
-        assert!(Secret32::take(vec![1; 33]).is_none());
-        assert_eq!(Secret32::take(vec![7; 32]).expect("32 bytes").bytes(), &[7; 32]);
+        assert!(Secret32::copied(&[1; 31]).is_none());
+        assert!(Secret32::copied(&[1; 33]).is_none());
+        assert_eq!(Secret32::copied(&[7; 32]).expect("32 bytes").bytes(), &[7; 32]);
     }
 
     /// RFC 5869, test case 1, cut to the 32 bytes used here, has 22 bytes of input; this is the
@@ -117,7 +166,7 @@ mod tests {
             let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
             Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize()
         };
-        let ikm = Secret32::take(vec![0x0b; 32]).expect("32 bytes");
+        let ikm = Secret32::copied(&[0x0b; 32]).expect("32 bytes");
         let prk = hmac(b"salt", ikm.bytes());
         let okm = hmac(&prk, b"info\x01");
         assert_eq!(expand(&ikm, b"salt", b"info").expect("expands").bytes()[..], okm[..]);

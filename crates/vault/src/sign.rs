@@ -121,6 +121,27 @@ impl Transfer {
         Self::new(asset, Address::ZERO, Units::ZERO, terms)
     }
 
+    /// The unsigned transaction, as a device shows and signs it.
+    #[cfg(feature = "ledger-device")]
+    pub(crate) fn encoded(&self) -> Vec<u8> {
+        self.transaction.encoded_for_signing()
+    }
+
+    /// The transaction with a signature from elsewhere; nothing when another key made it.
+    #[cfg(feature = "ledger-device")]
+    pub(crate) fn signed_by(
+        self,
+        signature: alloy_primitives::Signature,
+        payer: Address,
+    ) -> Option<SignedTransaction> {
+        let signer = signature.recover_address_from_prehash(&self.transaction.signature_hash());
+        if signer.ok()? != payer {
+            return None;
+        }
+        let signed = self.transaction.into_signed(signature);
+        Some(SignedTransaction { raw: signed.encoded_2718(), hash: *signed.hash() })
+    }
+
     pub(crate) fn sign(self, signer: &PrivateKeySigner) -> Result<SignedTransaction, VaultError> {
         let signature = signer
             .sign_hash_sync(&self.transaction.signature_hash())
@@ -240,6 +261,66 @@ mod tests {
             read.recover_address_from_prehash(&digest).expect("recovers"),
             signer().address()
         );
+    }
+
+    #[cfg(feature = "ledger-device")]
+    #[test]
+    fn a_signature_from_elsewhere_must_be_the_payers() {
+        let terms = TransactionTerms {
+            nonce: 7,
+            gas_limit: 80_000,
+            max_fee_per_gas_wei: 2_000_000_000,
+            max_priority_fee_per_gas_wei: 1_000_000,
+        };
+        let transfer = || Transfer::for_tests(&usdc(), terms);
+        assert_eq!(keccak256(transfer().encoded()), transfer().transaction.signature_hash());
+        let hash = transfer().transaction.signature_hash();
+        let signature = signer().sign_hash_sync(&hash).expect("signs");
+        let signed = transfer().signed_by(signature, signer().address()).expect("the payer's");
+        assert_eq!(signed, transfer().sign(&signer()).expect("signs"));
+        assert!(transfer().signed_by(signature, Address::repeat_byte(1)).is_none());
+    }
+
+    /// The generic implementation of EIP-712 over a document, which shares no code with the
+    /// typed one that signs.
+    #[test]
+    fn the_digest_agrees_with_typed_data_written_as_json() {
+        let a = authorization(250_000, 5, 1_900_000_000, [9; 32]);
+        let typed: alloy::dyn_abi::TypedData = serde_json::from_value(serde_json::json!({
+            "types": {
+                "EIP712Domain": [
+                    { "name": "name", "type": "string" },
+                    { "name": "version", "type": "string" },
+                    { "name": "chainId", "type": "uint256" },
+                    { "name": "verifyingContract", "type": "address" },
+                ],
+                "TransferWithAuthorization": [
+                    { "name": "from", "type": "address" },
+                    { "name": "to", "type": "address" },
+                    { "name": "value", "type": "uint256" },
+                    { "name": "validAfter", "type": "uint256" },
+                    { "name": "validBefore", "type": "uint256" },
+                    { "name": "nonce", "type": "bytes32" },
+                ],
+            },
+            "primaryType": "TransferWithAuthorization",
+            "domain": {
+                "name": "USD Coin",
+                "version": "2",
+                "chainId": 8453,
+                "verifyingContract": usdc().id.contract,
+            },
+            "message": {
+                "from": a.from,
+                "to": a.to,
+                "value": "250000",
+                "validAfter": "5",
+                "validBefore": "1900000000",
+                "nonce": a.nonce,
+            },
+        }))
+        .expect("typed data");
+        assert_eq!(typed.eip712_signing_hash().expect("hashes"), digest(&usdc(), &a));
     }
 
     #[test]

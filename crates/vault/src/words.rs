@@ -145,7 +145,7 @@ mod tests {
         ];
         for (entropy, words) in vectors {
             let bytes = hex::decode(entropy).expect("hex");
-            let secret = Secret32::take(bytes.clone()).expect("32 bytes");
+            let secret = Secret32::copied(&bytes).expect("32 bytes");
             assert_eq!(phrase(&secret).expect("writes").as_str(), words);
             assert_eq!(read(words).expect("reads")[..], bytes[..]);
         }
@@ -183,7 +183,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_entropy_survives_its_words(entropy: [u8; 32]) {
-            let secret = Secret32::take(entropy.to_vec()).expect("32 bytes");
+            let secret = Secret32::copied(&entropy).expect("32 bytes");
             let words = phrase(&secret).expect("writes");
             prop_assert_eq!(read(&words), Ok(entropy));
         }

@@ -5,7 +5,10 @@
 
 #![cfg(target_os = "linux")]
 
-use imprest_vault::{Keychain, KeychainError, KeychainState};
+use imprest_vault::{
+    KdfCost, Keychain, KeychainError, KeychainSecret, KeychainState, OwnerKey, SecretText,
+    SlotKind, Vault, VaultError, WayIn,
+};
 use std::process::Command;
 
 const INSIDE: &str = "IMPREST_TEST_KEYCHAIN_SESSION";
@@ -152,4 +155,129 @@ fn no_bus_is_no_keychain() {
         assert_eq!(keychain.state().await, KeychainState::Absent);
         assert_eq!(keychain.load("token").await, Err(KeychainError::Absent));
     });
+}
+
+fn text(text: &str) -> SecretText {
+    SecretText::new(text.to_owned())
+}
+
+/// A vault that opens with the real keychain and a passphrase together.
+async fn strong_vault(keychain: &Keychain) -> (Vault, SecretText, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let part = KeychainSecret::create(keychain).await.expect("kept");
+    let way = WayIn::Strong { keychain: part, passphrase: text("correct horse") };
+    let cheap = KdfCost::new(19 * 1024, 1, 1).expect("in bounds");
+    let path = folder.path().join("vault.json");
+    let (vault, words) = Vault::create_with(path, &way, cheap).expect("created");
+    (vault, text(words.expose()), folder)
+}
+
+/// What the owner is told, whatever the keychain's reason is, and that the words still work.
+async fn is_explained_and_not_fatal(vault: &Vault, keychain: &Keychain, words: &SecretText) {
+    let closed = Vault::open(vault.path()).expect("opens");
+    match closed.keychain_secret(keychain).await {
+        Err(VaultError::Keychain { keychain, source }) => {
+            assert!(keychain.starts_with("Secret Service"), "{keychain}");
+            assert_ne!(source, KeychainError::Damaged);
+        }
+        Err(VaultError::KeychainKeyMissing { .. }) => {}
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("the keychain gave its part"),
+    }
+    let words = OwnerKey::Words(text(words.expose()));
+    closed.unlock_with(&words).expect("the words alone open it");
+    assert_eq!(
+        closed.treasury_address().expect("unlocked"),
+        vault.treasury_address().expect("still unlocked")
+    );
+}
+
+#[test]
+fn a_vault_opens_with_the_real_keychain_and_says_when_it_is_locked() {
+    if !inside() {
+        return in_session(
+            "a_vault_opens_with_the_real_keychain_and_says_when_it_is_locked",
+            UNLOCKED,
+        );
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let keychain = Keychain::open("folder");
+        let (vault, words, _folder) = strong_vault(&keychain).await;
+        let closed = Vault::open(vault.path()).expect("opens");
+        let part = closed.keychain_secret(&keychain).await.expect("given");
+        closed.unlock_with(&OwnerKey::strong(part, text("correct horse"))).expect("unlocks");
+        lock_collection();
+        is_explained_and_not_fatal(&vault, &keychain, &words).await;
+        assert!(keychain.last_refusal().is_some());
+    });
+}
+
+/// The keychain's program dies in the middle: what is unlocked stays so, nothing is lost.
+#[test]
+fn a_keychain_that_is_killed_midway_loses_nothing() {
+    if !inside() {
+        return in_session("a_keychain_that_is_killed_midway_loses_nothing", UNLOCKED);
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let keychain = Keychain::open("folder");
+        let (vault, words, _folder) = strong_vault(&keychain).await;
+        kill_keychain();
+        is_explained_and_not_fatal(&vault, &keychain, &words).await;
+        assert!(vault.is_unlocked(), "losing the keychain locked the vault");
+        vault.address(1).expect("still derives");
+        assert_ne!(keychain.check().await, KeychainState::Ready);
+    });
+}
+
+/// The keychain is gone and the passphrase forgotten: the words alone bring everything back.
+#[test]
+fn without_keychain_and_passphrase_the_words_bring_the_owner_back() {
+    if !inside() {
+        return in_session(
+            "without_keychain_and_passphrase_the_words_bring_the_owner_back",
+            UNLOCKED,
+        );
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let keychain = Keychain::open("folder");
+        let (vault, words, _folder) = strong_vault(&keychain).await;
+        let addresses =
+            |vault: &Vault| [0, 1, 2].map(|account| vault.address(account).expect("unlocked"));
+        let before = addresses(&vault);
+        vault.lock();
+        kill_keychain();
+        let data = std::env::var_os("XDG_DATA_HOME").expect("the session's own");
+        let kept = std::path::Path::new(&data).join("keyrings");
+        std::fs::remove_dir_all(kept).expect("the keychain's files are lost");
+
+        let back = Vault::open(vault.path()).expect("opens");
+        back.unlock_with_words(&words, &text("battery staple")).expect("the words open it");
+        assert_eq!(addresses(&back), before);
+        let again = Vault::open(vault.path()).expect("opens");
+        assert_eq!(again.slots()[0].kind, SlotKind::Passphrase);
+        again.unlock(&text("battery staple")).expect("the new passphrase opens it");
+        assert_eq!(addresses(&again), before);
+    });
+}
+
+/// Ends the program that answers for the keychain on this session's own bus.
+fn kill_keychain() {
+    let output = Command::new("dbus-send")
+        .args([
+            "--session",
+            "--print-reply=literal",
+            "--dest=org.freedesktop.DBus",
+            "/org/freedesktop/DBus",
+            "org.freedesktop.DBus.GetConnectionUnixProcessID",
+            "string:org.freedesktop.secrets",
+        ])
+        .output()
+        .expect("dbus-send starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let id = said.split_whitespace().last().and_then(|id| id.parse().ok()).expect("a process");
+    let process = rustix::process::Pid::from_raw(id).expect("a process");
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("killed");
 }

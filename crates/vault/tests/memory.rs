@@ -6,10 +6,11 @@
 #![cfg(target_os = "linux")]
 
 mod desk;
+mod reader;
 
 use alloy::signers::local::{MnemonicBuilder, coins_bip39::English};
 use desk::{desk, grant};
-use imprest_vault::{KdfCost, SecretText, Vault};
+use imprest_vault::{ImportedKey, KdfCost, NewTreasury, OwnerKey, SecretText, Vault};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -18,13 +19,21 @@ use std::process::{Child, Command, Stdio};
 
 const INSIDE: &str = "IMPREST_TEST_MEMORY_VAULT";
 const PASSPHRASE: &str = "canary passphrase 7391";
+/// A treasury key from elsewhere, in hex.
+const IMPORTED: &str = "6b8cdd1e25b35a7f8e0f5a3c5b0d6c4f7e2a91d35c8b4470a1c2f6e9d0b37a58";
 
 /// The second process: tells each step on standard output, and goes on at a line of input.
 fn inside(path: &Path) {
     let vault = Vault::open(path).expect("opens");
     let passphrase = std::fs::read_to_string(path.with_file_name("passphrase")).expect("reads");
-    vault.unlock(&SecretText::new(passphrase)).expect("unlocks");
+    vault.unlock(&SecretText::new(passphrase.clone())).expect("unlocks");
     vault.treasury_address().expect("unlocked");
+    vault.sign_statement(b"a statement").expect("signs");
+    let owner = OwnerKey::passphrase(SecretText::new(passphrase));
+    let now = std::time::Instant::now();
+    let presence = vault.verify_owner(&owner, now).expect("here");
+    drop(vault.reveal_words(&presence, now).expect("shown"));
+    drop(owner);
     let float = vault.address(1).expect("unlocked");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let (desk, leave) = runtime.block_on(async {
@@ -66,8 +75,16 @@ fn a_locked_desk_has_no_key_in_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("vault.json");
     let cheap = KdfCost::new(19 * 1024, 1, 1).expect("in bounds");
-    let (_, words) =
-        Vault::create(&path, &SecretText::new(PASSPHRASE.into()), cheap).expect("created");
+    let passphrase = || SecretText::new(PASSPHRASE.into());
+    let (vault, words) = Vault::create(&path, &passphrase(), cheap).expect("created");
+    let imported = ImportedKey::from_hex(&SecretText::new(IMPORTED.into())).expect("a key");
+    vault
+        .set_treasury(&OwnerKey::passphrase(passphrase()), NewTreasury::Import(imported))
+        .expect("imported");
+    let steps = reader::open(&std::fs::read(&path).expect("reads"), PASSPHRASE);
+    let imported = hex::decode(IMPORTED).expect("hex");
+    assert!(steps.contents.windows(32).any(|window| window == imported));
+    let mut statement = vec![0; 32];
     std::fs::write(path.with_file_name("passphrase"), PASSPHRASE).expect("written");
     let entropy = bip39::Mnemonic::parse(words.expose()).expect("words").to_entropy();
     let key = |account| {
@@ -84,8 +101,17 @@ fn a_locked_desk_has_no_key_in_memory() {
         bytes
     };
     let seed = bip39::Mnemonic::parse(words.expose()).expect("words").to_seed("").to_vec();
+    hkdf::Hkdf::<sha2::Sha256>::new(Some(b"imprest"), &entropy)
+        .expand(b"imprest vault 2: statements, Ed25519", &mut statement)
+        .expect("expands");
     let secrets = [
         ("the entropy", entropy),
+        ("the data key", steps.data_key),
+        ("the stretched passphrase", steps.stretched),
+        ("the slot's key", steps.slot_key),
+        ("the statement key", statement),
+        ("the imported key", imported.clone()),
+        ("the imported key in use", reversed(imported)),
         ("the words", words.expose().as_bytes().to_vec()),
         ("the seed", seed),
         ("the passphrase", PASSPHRASE.as_bytes().to_vec()),
@@ -101,7 +127,14 @@ fn a_locked_desk_has_no_key_in_memory() {
     wait_for(&mut said, "step unlocked");
     let unlocked = found(other.id(), &secrets);
     assert!(unlocked.contains(&"the entropy"), "the search finds nothing: {unlocked:?}");
-    assert!(unlocked.contains(&"an agent's key in use"), "the search finds no key: {unlocked:?}");
+    for key in ["an agent's key in use", "the imported key in use"] {
+        assert!(unlocked.contains(&key), "the search finds no key: {unlocked:?}");
+    }
+    // What only unlocking needs is gone as soon as it is done.
+    for passing in ["the data key", "the stretched passphrase", "the slot's key", "the passphrase"]
+    {
+        assert!(!unlocked.contains(&passing), "still in memory while unlocked: {unlocked:?}");
+    }
     other.stdin.as_mut().expect("a pipe").write_all(b"\n").expect("told");
     wait_for(&mut said, "step locked");
     let locked = found(other.id(), &secrets);
@@ -137,6 +170,11 @@ fn found<'a>(process: u32, secrets: &[(&'a str, Vec<u8>)]) -> Vec<&'a str> {
         .expect("the memory map");
     let memory = File::open(format!("/proc/{process}/mem"))
         .expect("this process may read the other's memory, as its parent");
+    // By their first two bytes, because there is much memory to go through.
+    let mut begins = vec![false; 1 << 16];
+    for (_, secret) in secrets {
+        begins[usize::from(u16::from_be_bytes([secret[0], secret[1]]))] = true;
+    }
     let mut found = Vec::new();
     for line in maps.lines().filter(|line| line.contains(" rw")) {
         let (start, end) = line.split(' ').next().and_then(|r| r.split_once('-')).expect("a range");
@@ -147,10 +185,14 @@ fn found<'a>(process: u32, secrets: &[(&'a str, Vec<u8>)]) -> Vec<&'a str> {
         if memory.read_exact_at(&mut bytes, start).is_err() {
             continue;
         }
-        for (name, secret) in secrets {
-            let hit = bytes.windows(secret.len()).any(|window| window == secret);
-            if hit && !found.contains(name) {
-                found.push(name);
+        for (at, pair) in bytes.windows(2).enumerate() {
+            if !begins[usize::from(u16::from_be_bytes([pair[0], pair[1]]))] {
+                continue;
+            }
+            for (name, secret) in secrets {
+                if bytes[at..].starts_with(secret) && !found.contains(name) {
+                    found.push(name);
+                }
             }
         }
     }

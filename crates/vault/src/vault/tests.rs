@@ -1,3 +1,8 @@
+//! The vault in use. Its ways in, and what only a present owner may do, are in files of their own.
+
+mod owner;
+mod ways;
+
 use super::*;
 use crate::WordsError;
 use alloy_primitives::{B256, Signature};
@@ -101,7 +106,8 @@ fn an_existing_file_is_never_written_over() {
     let refused = Vault::create(path, &text("another one"), cheap());
     assert!(matches!(refused.err().expect("refused"), VaultError::AlreadyExists { .. }));
     // And where the look before missed it, the write itself refuses.
-    let file = VaultFile::new(&Secret32::blank(), "another one", cheap()).expect("seals");
+    let way = WayRef::Passphrase("another one");
+    let (file, _) = VaultFile::new(Secret32::blank(), way, cheap()).expect("seals");
     assert!(matches!(refusal(file.write_new(path)), VaultError::AlreadyExists { .. }));
     assert_eq!(std::fs::read(path).expect("reads"), before);
 }
@@ -355,10 +361,10 @@ fn no_signature_follows_a_freeze() {
 fn a_lock_wins_over_an_unlock_under_way() {
     let Made { vault, .. } = &made();
     vault.lock();
-    let before = vault.open_state().locks;
-    let entropy = vault.file().open(&vault.path, "correct horse").expect("opens");
+    let before = vault.locks.load(Ordering::SeqCst);
+    let opened = vault.opened(KeyRef::Way(WayRef::Passphrase("correct horse"))).expect("opens");
     vault.lock();
-    assert!(matches!(refusal(vault.install(entropy, before)), VaultError::LockedMeanwhile));
+    assert!(matches!(refusal(vault.install(opened, before)), VaultError::LockedMeanwhile));
     assert!(!vault.is_unlocked());
 }
 
