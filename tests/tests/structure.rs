@@ -12,6 +12,7 @@ const ROWS: &[(&str, u8)] = &[
     ("imprest", 5),
     ("imprest-cli", 5),
     ("imprest-desk", 4),
+    ("imprest-backup", 3),
     ("imprest-gateway", 3),
     ("imprest-practice", 3),
     ("imprest-rails", 3),

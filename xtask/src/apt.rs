@@ -29,6 +29,7 @@ const TESTING: &[&str] = &[
     "chromium",
     "fonts-dejavu-core",
     "imagemagick",
+    "age",
 ];
 
 /// Installs the packages for building that are missing.

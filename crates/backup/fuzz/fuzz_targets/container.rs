@@ -1,0 +1,5 @@
+//! The inside of a backup: a tar of known names.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| imprest_backup::fuzzing::container(bytes));

@@ -1,0 +1,5 @@
+//! The first entry of a backup.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| imprest_backup::fuzzing::manifest(bytes));

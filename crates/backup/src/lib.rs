@@ -1,0 +1,93 @@
+//! Books, keys and settings in one sealed file, and back.
+//!
+//! A backup is an [age](https://age-encryption.org/v1) file sealed with a passphrase, and inside it
+//! a plain tar of `manifest.json`, `vault.json`, `desk.json` and `ledger.db`. The programs `age` or
+//! `rage` and `tar` open it without this one:
+//!
+//! ```text
+//! age --decrypt desk.age | tar x
+//! ```
+//!
+//! [`write`] copies a running desk as it is at one moment, reads back what it wrote, and proves it
+//! before it calls it done. [`restore`] proves a backup in a scratch folder before it puts it in
+//! place, and never deletes what was there. Everything that comes from a file is bounded before it
+//! is read.
+//!
+//! The vault in a backup is sealed by its own slots as well: the backup's passphrase does not open
+//! the vault, and a slot that needs this machine's keychain does not open on another machine.
+//!
+//! # An older backup never refills a budget
+//!
+//! Restored books may be older than what happened. Two things say so: a note in the folder
+//! ([`pending`]) and a mark in the ledger itself ([`FROM_BACKUP`]), which is there even if somebody
+//! unpacked the file by hand. A desk that sees either pays nothing until it has read the chain for
+//! every account since [`Pending::made_at`] and has booked what it found.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod container;
+mod envelope;
+mod error;
+mod hashed;
+mod manifest;
+mod note;
+mod place;
+mod progress;
+mod prove;
+mod reminder;
+mod restore;
+mod scratch;
+mod snapshot;
+mod write;
+
+pub use envelope::WORK_FACTOR_MAX;
+pub use error::BackupError;
+pub use manifest::{BackupHead, FileEntry, Manifest, Part};
+pub use note::{NOTE_NAME, Pending, pending, reconciled};
+pub use progress::{Progress, Step};
+pub use reminder::{Reminder, Schedule, due};
+pub use restore::{RestorePlan, Restored, inspect, restore};
+pub use snapshot::FROM_BACKUP;
+pub use write::{BackupPlan, Written, write};
+
+/// What the fuzzing targets feed; not for use.
+#[doc(hidden)]
+pub mod fuzzing {
+    use crate::container::{Look, unpack};
+    use crate::envelope::Opener;
+    use crate::manifest::Manifest;
+
+    /// Takes bytes for the inside of a backup.
+    pub fn container(bytes: &[u8]) {
+        let _ = unpack(bytes, bytes.len() as u64, &mut Look, |_| ());
+    }
+
+    /// Takes bytes for a manifest.
+    pub fn manifest(bytes: &[u8]) {
+        let _ = Manifest::parse(bytes);
+    }
+
+    /// Takes bytes for a sealed file, which none of them is.
+    pub fn envelope(bytes: &[u8]) {
+        thread_local! {
+            // Made once: making one measures the machine.
+            static OPENER: Option<Opener> = crate::envelope::Passphrase::to_open(
+                &imprest_vault::SecretText::new("fuzz".into()),
+            )
+            .ok()
+            .map(Opener::light);
+        }
+        OPENER.with(|opener| {
+            if let Some(opener) = opener {
+                let _ = opener.open(bytes);
+            }
+        });
+    }
+}
+
+/// Runs what waits for the disk, or stretches a passphrase, away from the async runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
+) -> Result<T, BackupError> {
+    tokio::task::spawn_blocking(work).await.map_err(BackupError::internal)?
+}
