@@ -44,8 +44,8 @@ pub(crate) fn start(desk: &Desk) {
 }
 
 /// Replays the books before the door opens: what contradicts itself, or cannot be read, must not
-/// spend. A long log is replayed in the background; until that is done, only a log that both the
-/// vault's seal and the copy of its end vouch for may spend.
+/// spend. A long log is replayed in the background, and nothing is spent until that is done: the
+/// seal and the copy vouch for the log, but decisions are made on the tables.
 pub(crate) async fn prove(desk: &Desk, copy: Option<HeadCopy>) {
     if desk.inner.ledger.head().seq <= PROVEN_FIRST_EVENTS {
         return prove_whole(desk, copy).await;
@@ -64,17 +64,15 @@ pub(crate) async fn prove(desk: &Desk, copy: Option<HeadCopy>) {
 }
 
 async fn prove_whole(desk: &Desk, copy: Option<HeadCopy>) {
-    match desk.inner.ledger.verify(copy).await {
-        Ok(found) if found.faults.is_empty() => {}
-        Ok(found) => {
-            tracing::error!(faults = ?found.faults, "the books contradict themselves; nothing is signed");
-            desk.inner.break_off(CONTRADICTS);
-        }
-        Err(error) => {
-            tracing::error!(%error, "the books cannot be read whole; nothing is signed");
-            desk.inner.break_off(CONTRADICTS);
-        }
-    }
+    let why = match desk.faults(copy).await {
+        Ok((_, faults)) => match faults.into_iter().next() {
+            None => return,
+            Some(fault) => fault,
+        },
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(why, "the books contradict themselves; nothing is signed");
+    desk.books_broken(why.trim_end_matches('.').to_owned(), CONTRADICTS).await;
 }
 
 /// Turns unanswered questions into refusals, when they are due.

@@ -52,8 +52,9 @@ impl Desk {
             .find(|record| record.signal.seq == signal && !record.over)
             .ok_or(LedgerError::NoSignal { signal })?;
         let kind = record.signal.kind;
-        if kind == SignalKind::RolledBack {
+        if matches!(kind, SignalKind::RolledBack | SignalKind::BooksBroken) {
             // The ledger on the disk may be sound and yet not be the one the owner knows.
+            self.adopt_log().await?;
             self.inner.ledger.acknowledge(signal).await?;
             self.accept_log().await;
         } else {
@@ -129,7 +130,7 @@ fn ends(kind: SignalKind) -> String {
         (SignalKind::CredentialElsewhere, _) => {
             "It ends when the agent gets a new token: imprest agent rotate NAME.".into()
         }
-        (SignalKind::RolledBack, _) => {
+        (SignalKind::RolledBack | SignalKind::BooksBroken, _) => {
             "Put the right ledger in its place, or acknowledge that this one is right, and start the desk again.".into()
         }
         (_, Clears::Acknowledged) => "It ends when you acknowledge it.".into(),

@@ -187,6 +187,19 @@ impl Ledger {
         found.map(read::id).transpose()
     }
 
+    /// The hash of an agent's credential, hex; none once it is revoked.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn credential_of(&self, agent: &AgentId) -> Result<Option<String>, LedgerError> {
+        let found: Option<Option<String>> =
+            sqlx::query_scalar("SELECT token_sha256 FROM agents WHERE agent = ?")
+                .bind(agent.as_str())
+                .fetch_optional(&self.store.readers)
+                .await?;
+        Ok(found.flatten())
+    }
+
     /// All agents, oldest first, revoked ones too.
     ///
     /// # Errors

@@ -130,6 +130,11 @@ pub enum LedgerError {
         /// What, in a few words.
         what: String,
     },
+    /// The disk could not be read, or holds no database any more.
+    #[error(
+        "The ledger’s disk failed ({0}). Nothing more is decided on it. Check the disk, and start the desk again."
+    )]
+    Unsound(String),
     /// SQLite refused for another reason.
     #[error("The ledger could not be used: {0}. Run `imprest verify` to see what it holds.")]
     Database(String),
@@ -137,8 +142,12 @@ pub enum LedgerError {
 
 impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> LedgerError {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase, SystemIoFailure};
         match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => LedgerError::DiskFull,
+            Some(DiskFull) => LedgerError::DiskFull,
+            Some(SystemIoFailure | DatabaseCorrupt | NotADatabase) => {
+                LedgerError::Unsound(error.to_string())
+            }
             _ => LedgerError::Database(error.to_string()),
         }
     }

@@ -45,6 +45,10 @@ pub struct Order {
     /// hold the agent's own credentials for the payee.
     #[serde(skip)]
     pub kept_request: Option<Vec<u8>>,
+    /// The hash of the credential that asked, hex: nothing is held for one that has been replaced
+    /// meanwhile. Absent when the owner acts. Not written down.
+    #[serde(skip)]
+    pub credential: Option<String>,
 }
 
 /// Reads over a text that no replay looks at.

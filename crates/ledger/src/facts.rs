@@ -7,7 +7,8 @@ use crate::event::Order;
 use crate::rows::*;
 use imprest_domain::{
     Ack, AgentStanding, Asset, Budget, Case, Danger, Intent, Payee, PayeeStanding, Shared, Signal,
-    SignalKind, Subject, Units, Usage, Verdict, Window, danger_for, decide, median, price_signal,
+    SignalKind, Subject, Units, Usage, Verdict, Window, danger_for, decide, is_over, median,
+    price_signal,
 };
 use jiff::Timestamp;
 
@@ -85,13 +86,17 @@ impl Facts {
         };
         let item = item_of(&order.url);
         let prices = books.get::<PriceRow>((payee.origin.clone(), item))?;
-        let (signals, acks) = signals(books);
+        let (signals, acks) = signals_about(books, &subjects(order));
         Ok(Facts {
             standing: AgentStanding {
                 id: agent.agent.clone(),
                 name: agent.name.parse().map_err(|_| LedgerError::damaged("an agent’s name"))?,
                 granted: agent.grade,
-                revoked: agent.token_sha256.is_none(),
+                revoked: agent.token_sha256.is_none()
+                    || order
+                        .credential
+                        .as_ref()
+                        .is_some_and(|asked| agent.token_sha256.as_ref() != Some(asked)),
                 float_free,
             },
             usual_price: prices.and_then(|row| median(&row.last.0)),
@@ -148,7 +153,7 @@ impl Facts {
         (danger.max(alarm.danger), active.first().map(|signal| signal.detail.clone()))
     }
 
-    /// What this order brings to light about its payee, and no open signal says already.
+    /// What this order brings to light about its payee, and no signal that counts says already.
     pub(crate) fn sightings(&self, order: &Order, asset: &Asset) -> Vec<Sighting> {
         self.all_sightings(order, asset)
             .into_iter()
@@ -181,10 +186,11 @@ impl Facts {
         seen
     }
 
-    /// Signals about a subject that nobody has answered.
-    pub(crate) fn open(&self, subject: &Subject) -> impl Iterator<Item = &Signal> {
+    /// Signals about a subject that still count.
+    fn open(&self, subject: &Subject) -> impl Iterator<Item = &Signal> {
         self.signals.iter().filter(move |signal| {
-            signal.subject == *subject && !self.acks.iter().any(|ack| ack.seq == signal.seq)
+            let ack = self.acks.iter().find(|ack| ack.seq == signal.seq);
+            signal.subject == *subject && !is_over(signal, ack, self.now)
         })
     }
 
@@ -208,10 +214,19 @@ fn subjects(order: &Order) -> [Subject; 5] {
 
 /// All signals at hand, and their answers.
 pub(crate) fn signals(books: &Books) -> (Vec<Signal>, Vec<Ack>) {
+    read(books.at_hand::<SignalRow>())
+}
+
+/// The signals at hand about some subjects, and their answers.
+fn signals_about(books: &Books, subjects: &[Subject]) -> (Vec<Signal>, Vec<Ack>) {
+    read(books.at_hand::<SignalRow>().filter(|row| subjects.contains(&row.subject)))
+}
+
+fn read<'b>(rows: impl Iterator<Item = &'b SignalRow>) -> (Vec<Signal>, Vec<Ack>) {
     let mut signals = Vec::new();
     let mut acks = Vec::new();
     let at = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
-    for row in books.at_hand::<SignalRow>() {
+    for row in rows {
         signals.push(Signal {
             seq: row.seq,
             at: at(row.at_ms),

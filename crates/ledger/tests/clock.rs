@@ -98,6 +98,7 @@ impl Desk {
             offer: "{}".into(),
             max_timeout_s: 60,
             kept_request: None,
+            credential: None,
         };
         let wait = SignedDuration::from_mins(10);
         match self.ledger.reserve(order, usdc(), Danger::Calm, wait).await.expect("decides") {

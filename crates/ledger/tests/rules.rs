@@ -4,10 +4,10 @@ mod common;
 
 use common::*;
 use imprest_domain::{
-    Address, Budget, Danger, Effect, Grade, NewPayeeRule, Outcome, Payee, ReasonCode, SignalKind,
-    Subject, Units, Window,
+    Address, B256, Budget, Danger, Effect, Grade, NewPayeeRule, Outcome, Payee, ReasonCode,
+    SignalKind, Subject, Units, Window,
 };
-use imprest_ledger::{Approved, Delivery, LedgerError, Reserved};
+use imprest_ledger::{Approved, Delivery, LedgerError, Order, Reserved};
 use jiff::SignedDuration;
 
 const NOON: &str = "2026-11-22T12:00:00Z";
@@ -370,4 +370,64 @@ async fn a_budget_keeps_its_asset() {
     other.asset.chain_id += 1;
     let refused = desk.ledger.set_budget(&desk.agent.id, other).await;
     assert!(matches!(refused, Err(LedgerError::OtherAsset)));
+}
+
+#[tokio::test]
+async fn many_addresses_of_one_payee_are_one_signal() {
+    let desk = Desk::open(10, 1_000).await;
+    let halt = Subject::Agent { agent: desk.agent.id.clone() };
+    let seen = "seen".to_owned();
+    desk.ledger.raise_signal(SignalKind::Undelivered, halt, seen).await.expect("raises");
+    for n in 1..=40 {
+        let mut order = desk.order(1, None);
+        order.intent.payee.pay_to = Address::repeat_byte(n);
+        order.url = format!("http://127.0.0.1:4021/{n}");
+        let answer = desk.ask(order).await;
+        assert_ne!(verdict(&answer).0, "granted", "{answer:?}");
+    }
+    let desk = desk.again().await;
+    let kinds: Vec<_> =
+        desk.ledger.signals(1).await.expect("reads").iter().map(|s| s.signal.kind).collect();
+    let burst = kinds.iter().filter(|kind| **kind == SignalKind::RefusalBurst).count();
+    assert!(burst <= 1, "{kinds:?}");
+    let kinds: Vec<_> = kinds.into_iter().filter(|k| *k != SignalKind::RefusalBurst).collect();
+    assert_eq!(kinds, [SignalKind::PayToChanged, SignalKind::Undelivered], "asked for one only");
+}
+
+#[tokio::test]
+async fn a_price_that_goes_on_jumping_keeps_its_danger() {
+    let hands = Hands::at("2026-03-02T10:00:00Z");
+    let desk = Desk::with(budget(100, 10_000), hands.options()).await;
+    for _ in 0..3 {
+        let held = desk.held(10).await;
+        desk.ledger.settle(held.payment(), B256::random(), 1).await.expect("settles");
+    }
+    let payee = Subject::Payee { origin: shop().origin };
+    let danger = async || desk.ledger.danger_of(payee.clone()).await.expect("reads").0;
+    for day in 0..3 {
+        desk.reserve(25, None).await;
+        assert_eq!(danger().await, Danger::Wary, "on day {day}");
+        // Said once an hour at most.
+        desk.reserve(26, None).await;
+        let jumps = desk.ledger.signals(50).await.expect("reads");
+        assert_eq!(jumps.len(), day + 1, "{jumps:?}");
+        hands.turn(SignedDuration::from_hours(23));
+        assert_eq!(danger().await, Danger::Wary);
+        hands.turn(SignedDuration::from_hours(2));
+        assert_eq!(danger().await, Danger::Calm);
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_was_replaced_meanwhile_gets_nothing() {
+    let desk = Desk::open(10, 100).await;
+    let with =
+        |credential: &str| Order { credential: Some(credential.to_owned()), ..desk.order(1, None) };
+    let known = desk.ledger.credential_of(&desk.agent.id).await.expect("reads");
+    assert_eq!(known.as_deref(), Some("aa"));
+    assert_eq!(verdict(&desk.ask(with("aa")).await).0, "granted");
+    desk.ledger.rotate_token(&desk.agent.id, "bb".into()).await.expect("rotates");
+    let late = desk.ask(with("aa")).await;
+    assert_eq!(verdict(&late), ("refused", vec![ReasonCode::AgentRevoked]));
+    assert_eq!(verdict(&desk.ask(with("bb")).await).0, "granted");
 }
