@@ -271,6 +271,13 @@ mod tests {
     }
 
     #[test]
+    fn an_asset_and_its_network_are_written_as_caip() {
+        let id = usdc().id;
+        assert_eq!(id.network(), "eip155:8453");
+        assert_eq!(id.to_string(), format!("eip155:8453/erc20:{}", id.contract));
+    }
+
+    #[test]
     fn reads_exact_decimals() {
         for (text, units) in
             [("0.25", 250_000), ("5", 5_000_000), ("0.000001", 1), ("0", 0), ("007.5", 7_500_000)]

@@ -7,8 +7,7 @@ use crate::event::Order;
 use crate::rows::*;
 use imprest_domain::{
     Ack, AgentStanding, Asset, Budget, Case, Danger, Intent, Payee, PayeeStanding, Shared, Signal,
-    SignalKind, Subject, Units, Usage, Verdict, Window, danger_for, decide, is_over, median,
-    price_signal,
+    SignalKind, Subject, Units, Usage, Verdict, Window, danger_for, decide, median, price_signal,
 };
 use jiff::Timestamp;
 
@@ -153,18 +152,8 @@ impl Facts {
         (danger.max(alarm.danger), active.first().map(|signal| signal.detail.clone()))
     }
 
-    /// What this order brings to light about its payee, and no signal that counts says already.
-    pub(crate) fn sightings(&self, order: &Order, asset: &Asset) -> Vec<Sighting> {
-        self.all_sightings(order, asset)
-            .into_iter()
-            .filter(|seen| {
-                !self.open(&seen.subject).any(|s| s.kind == seen.kind && s.detail == seen.detail)
-            })
-            .collect()
-    }
-
     /// What this order brings to light about its payee.
-    pub(crate) fn all_sightings(&self, order: &Order, asset: &Asset) -> Vec<Sighting> {
+    pub(crate) fn sightings(&self, order: &Order, asset: &Asset) -> Vec<Sighting> {
         let payee = &order.intent.payee;
         let subject = || Subject::Payee { origin: payee.origin.clone() };
         let mut seen = Vec::new();
@@ -184,14 +173,6 @@ impl Facts {
             seen.push(Sighting { kind, subject: subject(), detail });
         }
         seen
-    }
-
-    /// Signals about a subject that still count.
-    fn open(&self, subject: &Subject) -> impl Iterator<Item = &Signal> {
-        self.signals.iter().filter(move |signal| {
-            let ack = self.acks.iter().find(|ack| ack.seq == signal.seq);
-            signal.subject == *subject && !is_over(signal, ack, self.now)
-        })
     }
 
     /// The shared budget a hold counts against too.

@@ -384,7 +384,7 @@ fn approve_and_hold(
         return Ok(ApprovedStep::Refused { payment, verdict });
     }
     // The owner has seen what was odd about this payee and says yes to it.
-    signals::answered_by_approval(tx, &facts.all_sightings(&fresh, asset))?;
+    signals::answered_by_approval(tx, &seen)?;
     let authorization = hold(tx, &facts, payment.clone(), fresh, &verdict)?;
     Ok(ApprovedStep::Held { payment, account: facts.agent.account, authorization })
 }

@@ -322,7 +322,7 @@ impl Writer {
     ) -> Result<(), LedgerError> {
         let mut log = Pending::default();
         let mut begun = false;
-        let mut full = false;
+        let (mut full, mut unsound) = (false, None);
         for job in jobs {
             let (now, clock_behind) = self.clock.now_after(head);
             let (events, kept) = (log.events.len(), log.kept_requests.len());
@@ -344,7 +344,8 @@ impl Writer {
                     self.books.keep();
                     *head = reached;
                 }
-                JobEnd::Unsound(why) => return Err(LedgerError::Unsound(why)),
+                // The rest of the group runs in vain, so that all of it is told why.
+                JobEnd::Unsound(why) => unsound = Some(why),
                 JobEnd::Failed | JobEnd::DiskFull => {
                     self.books.take_back();
                     log.events.truncate(events);
@@ -352,6 +353,9 @@ impl Writer {
                     full |= end == JobEnd::DiskFull;
                 }
             }
+        }
+        if let Some(why) = unsound {
+            return Err(LedgerError::Unsound(why));
         }
         if full {
             return Err(LedgerError::DiskFull);

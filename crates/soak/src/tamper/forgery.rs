@@ -300,7 +300,8 @@ fn stale_index(file: &Connection, chance: &mut Chance) -> Outcome {
     let mut statement = file
         .prepare(
             "SELECT m.name, m.tbl_name, m.sql, i.name FROM sqlite_master m, pragma_index_info(m.name) i
-             WHERE m.type = 'index' AND m.sql IS NOT NULL AND i.seqno = 0 AND i.name IS NOT NULL",
+             WHERE m.type = 'index' AND m.sql IS NOT NULL AND i.seqno = 0 AND i.name IS NOT NULL
+                 AND m.tbl_name NOT IN (SELECT name FROM pragma_table_list WHERE wr = 1)",
         )
         .map_err(told)?;
     let found = statement
