@@ -353,6 +353,10 @@ impl Desk {
         {
             self.inner.rails.guard().allow(host);
         }
+        // Whom to pay is authority, which only an open vault gives.
+        if !self.inner.vault().is_some_and(|vault| vault.is_unlocked()) {
+            return Ok(());
+        }
         let shop = Payee {
             origin: origin_of(url),
             pay_to: practice.shop().pay_to(),

@@ -266,8 +266,12 @@ impl Desk {
         }
     }
 
-    /// Stops all signing because of what is wrong with the books, and writes down that it was.
+    /// Stops all signing because of what is wrong with the books, and writes down that it was,
+    /// unless something was wrong before: that is what the owner has to look into.
     pub(crate) async fn books_broken(&self, detail: String, why: &'static str) {
+        if self.inner.trust.broken().is_some() {
+            return;
+        }
         self.inner.break_off(why);
         let ledger = &self.inner.ledger;
         if let Err(error) =
