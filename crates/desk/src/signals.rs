@@ -77,8 +77,10 @@ impl Desk {
     /// `locked`, or `bad_input` when it is not behind.
     pub async fn accept_clock(&self) -> Result<DeskStatus, Problem> {
         self.inner.need_sound_books()?;
-        self.inner.ledger.accept_clock().await?;
-        self.inner.changed(&["status", "overview", "agents"]);
+        for payment in self.inner.ledger.accept_clock().await? {
+            self.inner.ledger.forget_request(&payment).await?;
+        }
+        self.inner.changed(&["status", "overview", "agents", "activity"]);
         self.status().await
     }
 

@@ -102,6 +102,12 @@ pub enum LedgerError {
     /// The system's clock is not behind the books'.
     #[error("The clock is not behind the books, so there is nothing to accept.")]
     ClockAgrees,
+    /// The system's clock is so far behind the books' that a signature made now would outlive its
+    /// time.
+    #[error(
+        "The computer’s clock stands behind the books, so nothing can be paid. Set it right; or, if it is right, run `imprest clock accept`."
+    )]
+    ClockBehind,
     /// No such payment.
     #[error("There is no payment {payment} in the books.")]
     NoPayment {

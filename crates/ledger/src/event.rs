@@ -3,8 +3,8 @@
 use crate::error::LedgerError;
 use alloy_primitives::{Address, B256};
 use imprest_domain::{
-    AgentId, AgentName, ApprovalId, AssetId, Authorization, Budget, Counted, Grade, Intent, Payee,
-    PaymentId, RefillId, SharedId, SignalKind, Subject, Units, Verdict, Window,
+    AgentId, AgentName, ApprovalId, AssetId, Authorization, Budget, Counted, Grade, HourUse,
+    Intent, Payee, PaymentId, RefillId, SharedId, SignalKind, Subject, Units, Verdict, Window,
 };
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -256,7 +256,16 @@ events! {
     /// The owner let them go on.
     Thawed "thawed" {}
     /// The owner accepted that the system's clock is right and the books' was ahead of it.
-    ClockSet "clock_set" { from: Timestamp, to: Timestamp }
+    ClockSet "clock_set" {
+        /// The books' time until then.
+        from: Timestamp,
+        /// The system's time, from which the books go on.
+        to: Timestamp,
+        /// What the rolling hours hold at `to`, read off the log: the hours themselves have lost
+        /// what the jump ahead pushed out of them. An hour that is not named is only set back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hours: Vec<HourSet>,
+    }
     /// The owner (or practice mode, for its own shop) named a payee as known.
     PayeeTrusted "payee_trusted" { payee: Payee }
     /// The owner let agents reach a local address.
@@ -346,6 +355,15 @@ pub struct SharedHold {
     pub shared: SharedId,
     /// Its counters.
     pub spans: Vec<Counted>,
+}
+
+/// The rolling hour of one holder, as it is from a change of the clock on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HourSet {
+    /// Whose: an agent's identifier, or a shared budget's.
+    pub holder: String,
+    /// What it holds, by the minute.
+    pub minutes: HourUse,
 }
 
 /// A window that another time zone gives another name. Both are written down, so that a replay
