@@ -1,6 +1,6 @@
 //! What the desk does on its own: asking the chain, letting questions lapse, booking deposits.
 
-use crate::compare::{Comparisons, QuietFloats};
+use crate::compare::{Comparisons, Floats};
 use crate::desk::Desk;
 use crate::trust::{CONTRADICTS, keep_copy};
 use crate::view::Problem;
@@ -33,6 +33,8 @@ const DEPOSIT_BLOCKS_MAX: u64 = 2_000;
 
 /// The name under which the last block searched for deposits is remembered.
 const DEPOSITS_MARK: &str = "deposits_block";
+/// How many blocks without deposits may lie behind that one before it is remembered anew.
+const DEPOSITS_MARK_STEP: u64 = 60;
 
 pub(crate) fn start(desk: &Desk) {
     let spawn = |job: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
@@ -116,13 +118,13 @@ async fn reconcile(desk: Desk) {
     loop {
         let started = Instant::now();
         let due = compared.elapsed() >= desk.inner.compare_every;
-        let quiet = if due { quiet_floats(&desk).await } else { None };
+        let floats = if due { floats(&desk).await } else { None };
         match look(&desk, &chain, &mut searched_deep).await {
             Ok(block) => {
                 note_reachable(&desk, true, Some(block));
-                if let Some(quiet) = quiet {
+                if let Some(floats) = floats {
                     compared = Instant::now();
-                    compare(&desk, &chain, block, &quiet, &mut comparisons).await;
+                    compare(&desk, &chain, block, &floats, &mut comparisons).await;
                 }
             }
             Err(error) => {
@@ -141,19 +143,19 @@ async fn reconcile(desk: Desk) {
     }
 }
 
-async fn quiet_floats(desk: &Desk) -> Option<QuietFloats> {
-    let quiet = desk.quiet_floats().await;
-    quiet.inspect_err(|error| tracing::warn!(%error, "floats could not be read")).ok()
+async fn floats(desk: &Desk) -> Option<Floats> {
+    let floats = desk.floats().await;
+    floats.inspect_err(|error| tracing::warn!(%error, "floats could not be read")).ok()
 }
 
 async fn compare(
     desk: &Desk,
     chain: &Chain,
     head: u64,
-    quiet: &QuietFloats,
+    floats: &Floats,
     comparisons: &mut Comparisons,
 ) {
-    if let Err(error) = desk.compare_floats(chain, head, quiet, comparisons).await {
+    if let Err(error) = desk.compare_floats(chain, head, floats, comparisons).await {
         tracing::warn!(%error, "books and chain could not be compared");
     }
 }
@@ -234,7 +236,7 @@ async fn book(
 ) -> Result<(), LedgerError> {
     let ledger = &desk.inner.ledger;
     match finding {
-        Finding::Settled { tx, block } if block + SETTLED_DEPTH_BLOCKS <= head => {
+        Finding::Settled { tx, block } if is_deep(block, head) => {
             ledger.settle(&open.payment, tx, block).await?;
         }
         Finding::ExpiredUnused { block } | Finding::Cancelled { block, .. } => {
@@ -262,7 +264,7 @@ async fn refills(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> {
             continue;
         };
         let Some(receipt) = chain.receipt(transaction).await? else { continue };
-        if receipt.block + SETTLED_DEPTH_BLOCKS > head {
+        if !is_deep(receipt.block, head) {
             continue;
         }
         if receipt.ok {
@@ -284,8 +286,8 @@ async fn deposits(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> 
         return Ok(ledger.set_mark(DEPOSITS_MARK, last).await?);
     };
     let agents = ledger.agents().await?;
-    let first = mark + 1;
-    let last = last.min(mark + DEPOSIT_BLOCKS_MAX);
+    let first = mark.saturating_add(1);
+    let last = last.min(mark.saturating_add(DEPOSIT_BLOCKS_MAX));
     if first > last {
         return Ok(());
     }
@@ -302,10 +304,19 @@ async fn deposits(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> 
         }
     }
     // Blocks without deposits are remembered in steps, so that an idle desk writes little.
-    if last >= mark + 60 || last < head.saturating_sub(SETTLED_DEPTH_BLOCKS) {
+    if last >= mark.saturating_add(DEPOSITS_MARK_STEP)
+        || last < head.saturating_sub(SETTLED_DEPTH_BLOCKS)
+    {
         ledger.set_mark(DEPOSITS_MARK, last).await?;
     }
     Ok(())
+}
+
+/// Whether deposits up to a block have been looked for. While the desk catches up after a long
+/// absence, they have not.
+pub(crate) async fn deposits_reach(desk: &Desk, block: u64) -> Result<bool, LedgerError> {
+    let mark = desk.inner.ledger.mark(DEPOSITS_MARK).await?;
+    Ok(mark.is_some_and(|mark| mark.saturating_add(DEPOSITS_MARK_STEP) >= block))
 }
 
 fn note_reachable(desk: &Desk, reachable: bool, block: Option<u64>) {
@@ -316,6 +327,12 @@ fn note_reachable(desk: &Desk, reachable: bool, block: Option<u64>) {
     if desk.inner.reachable.swap(reachable, Ordering::Relaxed) != reachable {
         desk.inner.changed(&["status"]);
     }
+}
+
+/// Whether a block lies deep enough under the newest one for the books to rely on it. A block
+/// number comes from the chain's node, which may say anything.
+fn is_deep(block: u64, head: u64) -> bool {
+    head.checked_sub(SETTLED_DEPTH_BLOCKS).is_some_and(|deep| block <= deep)
 }
 
 /// Waits until a block lies deep enough under the newest one; false when it takes too long.
@@ -329,9 +346,22 @@ pub(crate) async fn wait_depth(
     let mut tick = interval(pause);
     while Instant::now() < end {
         tick.tick().await;
-        if chain.head().await?.number >= block + SETTLED_DEPTH_BLOCKS {
+        if is_deep(block, chain.head().await?.number) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_block_number_is_too_large() {
+        assert!(is_deep(0, 2) && is_deep(98, 100));
+        assert!(!is_deep(0, 1) && !is_deep(99, 100));
+        assert!(!is_deep(u64::MAX, u64::MAX) && !is_deep(u64::MAX - 1, 5));
+        assert!(is_deep(u64::MAX - SETTLED_DEPTH_BLOCKS, u64::MAX));
+    }
 }
