@@ -141,6 +141,7 @@ impl From<LedgerError> for Problem {
             | LedgerError::NotWaiting { .. }
             | LedgerError::OtherAsset
             | LedgerError::ClockBehind
+            | LedgerError::AgentClash { .. }
             | LedgerError::Transition(_) => ErrorCode::Conflict,
             LedgerError::Budget(error) => return error.clone().into(),
             LedgerError::ClockAgrees => ErrorCode::BadInput,
@@ -267,6 +268,7 @@ mod tests {
             (LedgerError::OtherAsset, "conflict"),
             (LedgerError::ClockAgrees, "bad_input"),
             (LedgerError::ClockBehind, "conflict"),
+            (LedgerError::AgentClash { what: "token" }, "conflict"),
             (LedgerError::Forged { what: name() }, "disk"),
             (LedgerError::Budget(BudgetError::Unbounded), "bad_input"),
         ] {

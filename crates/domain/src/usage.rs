@@ -240,7 +240,8 @@ pub struct Usage {
     pub new_payee_day: Units,
     /// Open holds together, whenever they were made.
     pub exposure: Units,
-    /// When the next open hold can end by itself, as far as the books know.
+    /// The first moment at which enough open holds can have ended by themselves for the payment
+    /// in question to fit, as far as the books know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exposure_frees_at: Option<Timestamp>,
 }

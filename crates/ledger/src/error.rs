@@ -63,6 +63,14 @@ pub enum LedgerError {
         /// The name.
         name: String,
     },
+    /// Another agent has the account, the address or the token.
+    #[error(
+        "Another agent has the same {what} already. Make the agent anew, so that it gets its own."
+    )]
+    AgentClash {
+        /// `account`, `address` or `token`.
+        what: &'static str,
+    },
     /// The agent was revoked and takes no changes.
     #[error("The agent {agent} was revoked; make a new one instead.")]
     Revoked {
@@ -75,7 +83,7 @@ pub enum LedgerError {
         /// What was asked for.
         name: String,
     },
-    /// A budget keeps the asset it was made in.
+    /// A budget keeps the asset it was made in, and shares only with budgets in the same one.
     #[error(
         "A budget’s asset cannot change, because what was spent is counted in it. Make a new agent instead."
     )]
