@@ -6,15 +6,13 @@ use crate::trust::{CONTRADICTS, keep_copy};
 use crate::view::Problem;
 use futures::StreamExt;
 use imprest_chain::{Chain, ChainError, Finding};
-use imprest_ledger::{HeadCopy, LedgerError, OpenPayment};
+use imprest_domain::{RELEASE_MARGIN_S, SignalKind, Subject};
+use imprest_ledger::{HeadCopy, Ledger, LedgerError, OpenPayment};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-/// Seconds past a signature's end that the finalised chain clock must show before its hold is
-/// given back.
-const EXPIRY_MARGIN_S: u64 = 30;
 /// How deep under the newest block a settlement lies before the books call it settled.
 pub(crate) const SETTLED_DEPTH_BLOCKS: u64 = 2;
 /// Up to how many events the log is proven whole before the door opens; a longer one is proven
@@ -79,11 +77,12 @@ async fn prove_whole(desk: &Desk, copy: Option<HeadCopy>) {
     }
 }
 
-/// Turns unanswered questions into refusals, when they are due.
+/// Turns unanswered questions into refusals, when they are due, and watches the clock.
 async fn lapse(desk: Desk) {
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tidied = Instant::now();
+    let mut clock = ClockWatch::default();
     loop {
         tokio::select! {
             () = desk.inner.closing.cancelled() => return,
@@ -99,12 +98,44 @@ async fn lapse(desk: Desk) {
             }
             Err(error) => tracing::warn!(%error, "questions could not lapse"),
         }
+        match clock.look(&desk.inner.ledger).await {
+            Ok(false) => {}
+            Ok(true) => desk.inner.changed(&["status", "overview", "agents"]),
+            Err(error) => tracing::warn!(%error, "the clock’s signal could not be written"),
+        }
         if tidied.elapsed() >= TIDY_EVERY {
             tidied = Instant::now();
             if let Err(error) = desk.inner.ledger.prune_responses(RESPONSES_KEPT).await {
                 tracing::warn!(%error, "old responses could not be forgotten");
             }
         }
+    }
+}
+
+/// What was last said about the system's clock.
+#[derive(Default)]
+struct ClockWatch {
+    /// Whether it was said to be behind; nothing yet right after the start.
+    said: Option<bool>,
+}
+
+impl ClockWatch {
+    /// Says once that the clock fell behind the books, and once that it agrees with them again;
+    /// answers whether something was said.
+    async fn look(&mut self, ledger: &Ledger) -> Result<bool, LedgerError> {
+        let behind = ledger.clock_behind().is_some();
+        if self.said == Some(behind) {
+            return Ok(false);
+        }
+        if behind {
+            // Without the figure, which grows: the same thing is said once.
+            let detail = "the computer’s clock was set back by more than two minutes".to_owned();
+            ledger.raise_signal(SignalKind::ClockBehind, Subject::Desk, detail).await?;
+        } else {
+            ledger.agreed(SignalKind::ClockBehind, Subject::Desk).await?;
+        }
+        self.said = Some(behind);
+        Ok(true)
     }
 }
 
@@ -180,7 +211,7 @@ async fn look(
             let from_block = search_from(desk, chain, head, &open, searched_deep);
             async move {
                 let finding =
-                    chain.reconcile(&open.authorization, from_block, EXPIRY_MARGIN_S).await;
+                    chain.reconcile(&open.authorization, from_block, RELEASE_MARGIN_S).await;
                 (open, finding)
             }
         })
@@ -356,6 +387,51 @@ pub(crate) async fn wait_depth(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use imprest_ledger::{Clock, OpenOptions};
+    use jiff::Timestamp;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicI64;
+
+    /// The signals about the clock, oldest first: whether each is over.
+    async fn signals(ledger: &Ledger) -> Vec<bool> {
+        let mut found = ledger.signals(10).await.unwrap();
+        found.reverse();
+        assert!(found.iter().all(|it| it.signal.kind == SignalKind::ClockBehind));
+        found.iter().map(|it| it.over).collect()
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_falls_behind_is_said_once_and_ends_once() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let second = Arc::new(AtomicI64::new(1_800_000_000));
+        let hands = Arc::clone(&second);
+        let read = move || Timestamp::from_second(hands.load(Ordering::SeqCst)).unwrap();
+        let options = OpenOptions { clock: Some(Clock::new(read)), vfs: None };
+        let ledger = Ledger::open_with(&folder.path().join("ledger.db"), options).await.unwrap();
+        ledger.freeze().await.unwrap();
+        let mut watch = ClockWatch::default();
+        assert!(watch.look(&ledger).await.unwrap(), "after a start it may have to be taken back");
+        assert_eq!(signals(&ledger).await, [false; 0]);
+        for (round, over) in [[false].as_slice(), &[true, false]].into_iter().enumerate() {
+            second.fetch_sub(300, Ordering::SeqCst);
+            assert!(watch.look(&ledger).await.unwrap());
+            let seq = ledger.head().seq;
+            for _ in 0..5 {
+                second.fetch_add(1, Ordering::SeqCst);
+                assert!(!watch.look(&ledger).await.unwrap());
+            }
+            assert_eq!((signals(&ledger).await.as_slice(), ledger.head().seq), (over, seq));
+            // It catches up, and the next time the desk was started anew meanwhile.
+            second.fetch_add(300, Ordering::SeqCst);
+            if round == 1 {
+                watch = ClockWatch::default();
+            }
+            assert!(watch.look(&ledger).await.unwrap());
+            assert!(!watch.look(&ledger).await.unwrap());
+            assert!(signals(&ledger).await.iter().all(|over| *over), "round {round}");
+        }
+        ledger.close().await;
+    }
 
     #[test]
     fn no_block_number_is_too_large() {

@@ -80,6 +80,8 @@ impl Desk {
         for payment in self.inner.ledger.accept_clock().await? {
             self.inner.ledger.forget_request(&payment).await?;
         }
+        // At once, and not with the next look at the clock: the owner sees the answer to this.
+        self.inner.ledger.agreed(SignalKind::ClockBehind, Subject::Desk).await?;
         self.inner.changed(&["status", "overview", "agents", "activity"]);
         self.status().await
     }
