@@ -82,7 +82,6 @@ async fn lapse(desk: Desk) {
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tidied = Instant::now();
-    let mut clock = ClockWatch::default();
     loop {
         tokio::select! {
             () = desk.inner.closing.cancelled() => return,
@@ -98,7 +97,7 @@ async fn lapse(desk: Desk) {
             }
             Err(error) => tracing::warn!(%error, "questions could not lapse"),
         }
-        match clock.look(&desk.inner.ledger).await {
+        match desk.inner.clock.lock().await.look(&desk.inner.ledger).await {
             Ok(false) => {}
             Ok(true) => desk.inner.changed(&["status", "overview", "agents"]),
             Err(error) => tracing::warn!(%error, "the clock’s signal could not be written"),
@@ -114,7 +113,7 @@ async fn lapse(desk: Desk) {
 
 /// What was last said about the system's clock.
 #[derive(Default)]
-struct ClockWatch {
+pub(crate) struct ClockWatch {
     /// Whether it was said to be behind; nothing yet right after the start.
     said: Option<bool>,
 }
@@ -122,7 +121,7 @@ struct ClockWatch {
 impl ClockWatch {
     /// Says once that the clock fell behind the books, and once that it agrees with them again;
     /// answers whether something was said.
-    async fn look(&mut self, ledger: &Ledger) -> Result<bool, LedgerError> {
+    pub(crate) async fn look(&mut self, ledger: &Ledger) -> Result<bool, LedgerError> {
         let behind = ledger.clock_behind().is_some();
         if self.said == Some(behind) {
             return Ok(false);

@@ -77,11 +77,15 @@ impl Desk {
     /// `locked`, or `bad_input` when it is not behind.
     pub async fn accept_clock(&self) -> Result<DeskStatus, Problem> {
         self.inner.need_sound_books()?;
-        for payment in self.inner.ledger.accept_clock().await? {
-            self.inner.ledger.forget_request(&payment).await?;
+        let ledger = &self.inner.ledger;
+        let mut clock = self.inner.clock.lock().await;
+        let lapsed = ledger.accept_clock().await?;
+        // At once, and not with the job's next look: the owner sees the answer to this.
+        clock.look(ledger).await?;
+        drop(clock);
+        for payment in lapsed {
+            ledger.forget_request(&payment).await?;
         }
-        // At once, and not with the next look at the clock: the owner sees the answer to this.
-        self.inner.ledger.agreed(SignalKind::ClockBehind, Subject::Desk).await?;
         self.inner.changed(&["status", "overview", "agents", "activity"]);
         self.status().await
     }

@@ -184,12 +184,13 @@ impl Before {
                 self.unsigned.insert(payment);
             }
             Event::PaymentHeld { payment, order, spans, shared, .. } => {
-                if !self.unsigned.remove(&payment) {
-                    let value = order.intent.value;
-                    self.hold(order.intent.agent.as_str(), &spans, value)?;
-                    if let Some(shared) = shared {
-                        self.hold(shared.shared.as_str(), &shared.spans, value)?;
-                    }
+                if self.unsigned.remove(&payment) {
+                    return Ok(true);
+                }
+                let value = order.intent.value;
+                self.hold(order.intent.agent.as_str(), &spans, value)?;
+                if let Some(shared) = shared {
+                    self.hold(shared.shared.as_str(), &shared.spans, value)?;
                 }
             }
             Event::ClockSet { to, hours, .. } => {
