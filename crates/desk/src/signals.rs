@@ -78,8 +78,16 @@ impl Desk {
     /// `locked`, or `bad_input` when it is not behind.
     pub async fn accept_clock(&self) -> Result<DeskStatus, Problem> {
         self.inner.need_sound_books()?;
-        self.inner.ledger.accept_clock().await?;
-        self.inner.changed(&["status", "overview", "agents"]);
+        let ledger = &self.inner.ledger;
+        let mut clock = self.inner.clock.lock().await;
+        let lapsed = ledger.accept_clock().await?;
+        // At once, and not with the job's next look: the owner sees the answer to this.
+        clock.look(ledger).await?;
+        drop(clock);
+        for payment in lapsed {
+            ledger.forget_request(&payment).await?;
+        }
+        self.inner.changed(&["status", "overview", "agents", "activity"]);
         self.status().await
     }
 

@@ -3,7 +3,7 @@
 use crate::books::Books;
 use crate::cell::Json;
 use crate::error::LedgerError;
-use crate::event::{Answer, Carried, Delivery, Event, Order, SharedHold, SignalAnswer};
+use crate::event::{Answer, Carried, Delivery, Event, HourSet, Order, SharedHold, SignalAnswer};
 use crate::rows::*;
 use crate::table::{One, Three};
 use alloy_primitives::B256;
@@ -85,7 +85,13 @@ impl Books {
             | Event::FloatReceived { .. } => self.apply_to_float(&event, place),
             Event::Frozen {} => self.set_frozen(true),
             Event::Thawed {} => self.set_frozen(false),
-            Event::ClockSet { to, .. } => self.set_hours_back(minute_of(to)),
+            Event::ClockSet { to, hours, .. } => {
+                self.set_hours_back(minute_of(to))?;
+                for HourSet { holder, minutes } in hours {
+                    self.hour_of(&holder)?.raise_to(&minutes);
+                }
+                Ok(())
+            }
             Event::PayeeTrusted { payee } => self.see_payee(&payee, place, None),
             Event::HostAllowed { host } => {
                 self.put(HostRow { host });

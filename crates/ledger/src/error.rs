@@ -63,6 +63,14 @@ pub enum LedgerError {
         /// The name.
         name: String,
     },
+    /// Another agent has the account, the address or the token.
+    #[error(
+        "Another agent has the same {what} already. Make the agent anew, so that it gets its own."
+    )]
+    AgentClash {
+        /// `account`, `address` or `token`.
+        what: &'static str,
+    },
     /// The agent was revoked and takes no changes.
     #[error("The agent {agent} was revoked; make a new one instead.")]
     Revoked {
@@ -75,7 +83,7 @@ pub enum LedgerError {
         /// What was asked for.
         name: String,
     },
-    /// A budget keeps the asset it was made in.
+    /// A budget keeps the asset it was made in, and shares only with budgets in the same one.
     #[error(
         "A budget’s asset cannot change, because what was spent is counted in it. Make a new agent instead."
     )]
@@ -102,6 +110,12 @@ pub enum LedgerError {
     /// The system's clock is not behind the books'.
     #[error("The clock is not behind the books, so there is nothing to accept.")]
     ClockAgrees,
+    /// The system's clock is so far behind the books' that a signature made now would outlive its
+    /// time.
+    #[error(
+        "The computer’s clock stands behind the books, so nothing can be paid. Set it right; or, if it is right, run `imprest clock accept`."
+    )]
+    ClockBehind,
     /// No such payment.
     #[error("There is no payment {payment} in the books.")]
     NoPayment {

@@ -7,8 +7,8 @@ use imprest_domain::{
     Address, B256, Budget, Danger, Effect, Grade, NewPayeeRule, Outcome, Payee, ReasonCode,
     SignalKind, Subject, Units, Window,
 };
-use imprest_ledger::{Approved, Delivery, LedgerError, Order, Reserved};
-use jiff::SignedDuration;
+use imprest_ledger::{Approved, Delivery, LedgerError, NewAgent, Order, Reserved};
+use jiff::{SignedDuration, Timestamp};
 
 const NOON: &str = "2026-11-22T12:00:00Z";
 
@@ -355,12 +355,116 @@ async fn a_steward_pays_strangers_only_up_to_its_cap() {
 #[tokio::test]
 async fn eighty_percent_warns_and_changes_nothing() {
     let desk = Desk::open(100, 100).await;
-    let Reserved::Granted { verdict, .. } = desk.reserve(80, None).await else { panic!("no") };
+    let Reserved::Granted { verdict, .. } = desk.reserve(79, None).await else { panic!("no") };
     assert_eq!(verdict.warnings().count(), 0);
     let Reserved::Granted { verdict, .. } = desk.reserve(1, None).await else { panic!("no") };
     let warned = verdict.warnings().next().expect("warned");
     assert_eq!((warned.code, warned.effect), (ReasonCode::OverPerDay, Effect::Warn));
     assert_eq!(verdict.outcome, Outcome::Allow);
+}
+
+#[tokio::test]
+async fn open_holds_say_when_enough_of_them_has_ended() {
+    let hands = Hands::at(NOON);
+    let limits = Budget { limit_units_exposure: Some(units(20)), ..budget(20, 1_000) };
+    let desk = Desk::with(limits, hands.options()).await;
+    for (value, lives_s) in [(3, 120), (12, 60), (5, 90)] {
+        let mut order = desk.order(value, None);
+        order.max_timeout_s = lives_s;
+        assert_eq!(verdict(&desk.ask(order).await).0, "granted");
+    }
+    let frees_after_s = async |value: u128| {
+        let asked = desk.reserve(value, None).await;
+        let Reserved::Refused { verdict: why, .. } = &asked else { panic!("{asked:?}") };
+        let noon: Timestamp = NOON.parse().expect("a time");
+        let at = why.objections().find(|r| r.code == ReasonCode::OverExposure)?.resets_at?;
+        Some(at.duration_since(noon).as_secs())
+    };
+    // A signature's end, and the half minute until its hold can come back.
+    assert_eq!(frees_after_s(12).await, Some(60 + 30));
+    assert_eq!(frees_after_s(13).await, Some(90 + 30), "the first one to end is not enough");
+    assert_eq!(frees_after_s(18).await, Some(120 + 30));
+    // What should have ended by now is no promise.
+    hands.turn(SignedDuration::from_secs(90));
+    assert_eq!(frees_after_s(1).await, Some(90 + 30));
+    assert_eq!(frees_after_s(9).await, None);
+}
+
+#[tokio::test]
+async fn a_price_that_jumped_says_when_it_is_forgotten() {
+    let hands = Hands::at(NOON);
+    let desk = Desk::with(budget(20, 1_000), hands.options()).await;
+    let subject = Subject::Payee { origin: shop().origin };
+    let detail = "it asks three times as much".to_owned();
+    desk.ledger
+        .raise_signal(SignalKind::PriceJumped, subject.clone(), detail)
+        .await
+        .expect("raises");
+    let tomorrow = NOON.parse::<Timestamp>().expect("a time") + SignedDuration::from_hours(24);
+    let per_payment = async || {
+        let asked = desk.reserve(11, None).await;
+        let Reserved::Asked { verdict: why, .. } = &asked else { panic!("{asked:?}") };
+        why.objections().find(|r| r.code == ReasonCode::OverPerPayment).and_then(|r| r.resets_at)
+    };
+    assert_eq!(per_payment().await, Some(tomorrow));
+    // What only the owner ends has no moment, and no alarm of the desk's own has one.
+    let detail = "it names another address".to_owned();
+    let order = desk.order(11, Some("with an alarm"));
+    let asked = desk.ledger.reserve(order, usdc(), Danger::Wary, MINUTES).await.expect("decides");
+    let Reserved::Asked { verdict: why, .. } = &asked else { panic!("{asked:?}") };
+    assert!(why.objections().all(|reason| reason.resets_at.is_none()), "{why:?}");
+    desk.ledger.raise_signal(SignalKind::PayToChanged, subject, detail).await.expect("raises");
+    let order = desk.order(11, Some("another address"));
+    let asked = desk.ask(order).await;
+    let Reserved::Asked { verdict: why, .. } = &asked else { panic!("{asked:?}") };
+    assert!(why.objections().all(|reason| reason.resets_at.is_none()), "{why:?}");
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_be_is_refused_and_nobody_else_is_stopped() {
+    let desk = Desk::open(10, 100).await;
+    let new = |name: &str| NewAgent {
+        name: name.parse().expect("a name"),
+        account: 7,
+        address: Address::repeat_byte(0x77),
+        grade: Grade::L3,
+        budget: budget(10, 100),
+        shared: None,
+        token_sha256: "77".into(),
+    };
+    let scout = &desk.agent;
+    for (taken, agent) in [
+        ("account", NewAgent { account: scout.account, ..new("Other") }),
+        ("address", NewAgent { address: scout.address, ..new("Other") }),
+        ("token", NewAgent { token_sha256: "aa".into(), ..new("Other") }),
+    ] {
+        let refused = desk.ledger.add_agent(agent).await.expect_err(taken);
+        assert!(matches!(refused, LedgerError::AgentClash { what } if what == taken), "{refused}");
+    }
+    let mut other_asset = budget(10, 100);
+    other_asset.asset.chain_id += 1;
+    let shared = desk.ledger.add_shared("Team".parse().expect("a name"), budget(10, 100)).await;
+    let shared = Some(shared.expect("adds").id);
+    let foreign = NewAgent { budget: other_asset, shared: shared.clone(), ..new("Other") };
+    let refused = desk.ledger.add_agent(foreign).await.expect_err("another asset");
+    assert!(matches!(refused, LedgerError::OtherAsset), "{refused}");
+    let other = desk.ledger.add_agent(NewAgent { shared, ..new("Other") }).await.expect("adds");
+    let refused = desk.ledger.rotate_token(&other.id, "aa".into()).await.expect_err("taken");
+    assert!(matches!(refused, LedgerError::AgentClash { what: "token" }), "{refused}");
+    assert_eq!(verdict_of(&desk, 1).await.0, "granted", "the writer goes on");
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_no_empty_hour() {
+    let desk = Desk::open(10, 100).await;
+    let _held = desk.held(1).await;
+    let holder = desk.agent.id.as_str();
+    assert_eq!(desk.ledger.count_this_hour(holder).await.expect("reads"), 1);
+    let file = rusqlite::Connection::open(desk.path()).expect("opens");
+    file.execute("UPDATE hours SET minutes = 'none'", []).expect("writes");
+    let read = desk.ledger.count_this_hour(holder).await;
+    assert!(matches!(read, Err(LedgerError::Damaged { .. })), "{read:?}");
 }
 
 #[tokio::test]
