@@ -305,8 +305,7 @@ fn over_window(
         Window::Hour if reason.effect > Effect::Warn => usage
             .hour
             .frees_at(case.now, |used, _| used.checked_add(value).is_some_and(|sum| sum <= limit)),
-        // An hour rolls: while it fits there is nothing to wait for.
-        Window::Hour => None,
+        // An hour rolls: while it fits there is nothing to wait for, and it has no span to end.
         // An unknown zone never reaches this point: the ledger refuses such a budget.
         _ => budget.span(window, case.now).ok().and_then(|span| span.resets_at),
     };
