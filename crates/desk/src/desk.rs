@@ -1,5 +1,6 @@
 //! The desk: opening it, what it holds, and closing it.
 
+use crate::jobs::ClockWatch;
 use crate::place::{Place, Settings, unusable};
 use crate::problem::ErrorCode;
 use crate::teller::DeskTeller;
@@ -169,6 +170,9 @@ pub(crate) struct Inner {
     /// Freezing and thawing go one after the other, each with its latch and its event: otherwise a
     /// thaw under way could open the latch of a freeze that was already promised.
     pub(crate) switch: Mutex<()>,
+    /// What was last said about the system's clock. Whoever accepts it holds this, so that nobody
+    /// says meanwhile what was true a moment before.
+    pub(crate) clock: Mutex<ClockWatch>,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
     /// Held as long as the desk is open; the system lets go of it when the process dies.
@@ -281,6 +285,7 @@ impl Desk {
                 reconcile_now: Notify::new(),
                 treasury: Mutex::new(()),
                 switch: Mutex::new(()),
+                clock: Mutex::default(),
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
                 lock: std::sync::Mutex::new(Some(lock)),
@@ -352,6 +357,10 @@ impl Desk {
             && let Ok(host) = format!("{host}:{port}").parse::<HostPort>()
         {
             self.inner.rails.guard().allow(host);
+        }
+        // Whom to pay is authority, which only an open vault gives.
+        if !self.inner.vault().is_some_and(|vault| vault.is_unlocked()) {
+            return Ok(());
         }
         let shop = Payee {
             origin: origin_of(url),

@@ -1,20 +1,18 @@
 //! What the desk does on its own: asking the chain, letting questions lapse, booking deposits.
 
-use crate::compare::{Comparisons, QuietFloats};
+use crate::compare::{Comparisons, Floats};
 use crate::desk::Desk;
 use crate::trust::{CONTRADICTS, keep_copy};
 use crate::view::Problem;
 use futures::StreamExt;
 use imprest_chain::{Chain, ChainError, Finding};
-use imprest_ledger::{HeadCopy, LedgerError, OpenPayment};
+use imprest_domain::{RELEASE_MARGIN_S, SignalKind, Subject};
+use imprest_ledger::{HeadCopy, Ledger, LedgerError, OpenPayment};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-/// Seconds past a signature's end that the finalised chain clock must show before its hold is
-/// given back.
-const EXPIRY_MARGIN_S: u64 = 30;
 /// How deep under the newest block a settlement lies before the books call it settled.
 pub(crate) const SETTLED_DEPTH_BLOCKS: u64 = 2;
 /// Up to how many events the log is proven whole before the door opens; a longer one is proven
@@ -33,6 +31,8 @@ const DEPOSIT_BLOCKS_MAX: u64 = 2_000;
 
 /// The name under which the last block searched for deposits is remembered.
 const DEPOSITS_MARK: &str = "deposits_block";
+/// How many blocks without deposits may lie behind that one before it is remembered anew.
+const DEPOSITS_MARK_STEP: u64 = 60;
 
 pub(crate) fn start(desk: &Desk) {
     let spawn = |job: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
@@ -44,8 +44,8 @@ pub(crate) fn start(desk: &Desk) {
 }
 
 /// Replays the books before the door opens: what contradicts itself, or cannot be read, must not
-/// spend. A long log is replayed in the background; until that is done, only a log that both the
-/// vault's seal and the copy of its end vouch for may spend.
+/// spend. A long log is replayed in the background, and nothing is spent until that is done: the
+/// seal and the copy vouch for the log, but decisions are made on the tables.
 pub(crate) async fn prove(desk: &Desk, copy: Option<HeadCopy>) {
     if desk.inner.ledger.head().seq <= PROVEN_FIRST_EVENTS {
         return prove_whole(desk, copy).await;
@@ -64,20 +64,18 @@ pub(crate) async fn prove(desk: &Desk, copy: Option<HeadCopy>) {
 }
 
 async fn prove_whole(desk: &Desk, copy: Option<HeadCopy>) {
-    match desk.inner.ledger.verify(copy).await {
-        Ok(found) if found.faults.is_empty() => {}
-        Ok(found) => {
-            tracing::error!(faults = ?found.faults, "the books contradict themselves; nothing is signed");
-            desk.inner.break_off(CONTRADICTS);
-        }
-        Err(error) => {
-            tracing::error!(%error, "the books cannot be read whole; nothing is signed");
-            desk.inner.break_off(CONTRADICTS);
-        }
-    }
+    let why = match desk.faults(copy).await {
+        Ok((_, faults)) => match faults.into_iter().next() {
+            None => return,
+            Some(fault) => fault,
+        },
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(why, "the books contradict themselves; nothing is signed");
+    desk.books_broken(why.trim_end_matches('.').to_owned(), CONTRADICTS).await;
 }
 
-/// Turns unanswered questions into refusals, when they are due.
+/// Turns unanswered questions into refusals, when they are due, and watches the clock.
 async fn lapse(desk: Desk) {
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -97,12 +95,44 @@ async fn lapse(desk: Desk) {
             }
             Err(error) => tracing::warn!(%error, "questions could not lapse"),
         }
+        match desk.inner.clock.lock().await.look(&desk.inner.ledger).await {
+            Ok(false) => {}
+            Ok(true) => desk.inner.changed(&["status", "overview", "agents"]),
+            Err(error) => tracing::warn!(%error, "the clock’s signal could not be written"),
+        }
         if tidied.elapsed() >= TIDY_EVERY {
             tidied = Instant::now();
             if let Err(error) = desk.inner.ledger.prune_responses(RESPONSES_KEPT).await {
                 tracing::warn!(%error, "old responses could not be forgotten");
             }
         }
+    }
+}
+
+/// What was last said about the system's clock.
+#[derive(Default)]
+pub(crate) struct ClockWatch {
+    /// Whether it was said to be behind; nothing yet right after the start.
+    said: Option<bool>,
+}
+
+impl ClockWatch {
+    /// Says once that the clock fell behind the books, and once that it agrees with them again;
+    /// answers whether something was said.
+    pub(crate) async fn look(&mut self, ledger: &Ledger) -> Result<bool, LedgerError> {
+        let behind = ledger.clock_behind().is_some();
+        if self.said == Some(behind) {
+            return Ok(false);
+        }
+        if behind {
+            // Without the figure, which grows: the same thing is said once.
+            let detail = "the computer’s clock was set back by more than two minutes".to_owned();
+            ledger.raise_signal(SignalKind::ClockBehind, Subject::Desk, detail).await?;
+        } else {
+            ledger.agreed(SignalKind::ClockBehind, Subject::Desk).await?;
+        }
+        self.said = Some(behind);
+        Ok(true)
     }
 }
 
@@ -116,13 +146,13 @@ async fn reconcile(desk: Desk) {
     loop {
         let started = Instant::now();
         let due = compared.elapsed() >= desk.inner.compare_every;
-        let quiet = if due { quiet_floats(&desk).await } else { None };
+        let floats = if due { floats(&desk).await } else { None };
         match look(&desk, &chain, &mut searched_deep).await {
             Ok(block) => {
                 note_reachable(&desk, true, Some(block));
-                if let Some(quiet) = quiet {
+                if let Some(floats) = floats {
                     compared = Instant::now();
-                    compare(&desk, &chain, block, &quiet, &mut comparisons).await;
+                    compare(&desk, &chain, block, &floats, &mut comparisons).await;
                 }
             }
             Err(error) => {
@@ -141,19 +171,19 @@ async fn reconcile(desk: Desk) {
     }
 }
 
-async fn quiet_floats(desk: &Desk) -> Option<QuietFloats> {
-    let quiet = desk.quiet_floats().await;
-    quiet.inspect_err(|error| tracing::warn!(%error, "floats could not be read")).ok()
+async fn floats(desk: &Desk) -> Option<Floats> {
+    let floats = desk.floats().await;
+    floats.inspect_err(|error| tracing::warn!(%error, "floats could not be read")).ok()
 }
 
 async fn compare(
     desk: &Desk,
     chain: &Chain,
     head: u64,
-    quiet: &QuietFloats,
+    floats: &Floats,
     comparisons: &mut Comparisons,
 ) {
-    if let Err(error) = desk.compare_floats(chain, head, quiet, comparisons).await {
+    if let Err(error) = desk.compare_floats(chain, head, floats, comparisons).await {
         tracing::warn!(%error, "books and chain could not be compared");
     }
 }
@@ -178,7 +208,7 @@ async fn look(
             let from_block = search_from(desk, chain, head, &open, searched_deep);
             async move {
                 let finding =
-                    chain.reconcile(&open.authorization, from_block, EXPIRY_MARGIN_S).await;
+                    chain.reconcile(&open.authorization, from_block, RELEASE_MARGIN_S).await;
                 (open, finding)
             }
         })
@@ -234,7 +264,7 @@ async fn book(
 ) -> Result<(), LedgerError> {
     let ledger = &desk.inner.ledger;
     match finding {
-        Finding::Settled { tx, block } if block + SETTLED_DEPTH_BLOCKS <= head => {
+        Finding::Settled { tx, block } if is_deep(block, head) => {
             ledger.settle(&open.payment, tx, block).await?;
         }
         Finding::ExpiredUnused { block } | Finding::Cancelled { block, .. } => {
@@ -262,7 +292,7 @@ async fn refills(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> {
             continue;
         };
         let Some(receipt) = chain.receipt(transaction).await? else { continue };
-        if receipt.block + SETTLED_DEPTH_BLOCKS > head {
+        if !is_deep(receipt.block, head) {
             continue;
         }
         if receipt.ok {
@@ -284,8 +314,8 @@ async fn deposits(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> 
         return Ok(ledger.set_mark(DEPOSITS_MARK, last).await?);
     };
     let agents = ledger.agents().await?;
-    let first = mark + 1;
-    let last = last.min(mark + DEPOSIT_BLOCKS_MAX);
+    let first = mark.saturating_add(1);
+    let last = last.min(mark.saturating_add(DEPOSIT_BLOCKS_MAX));
     if first > last {
         return Ok(());
     }
@@ -302,10 +332,19 @@ async fn deposits(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> 
         }
     }
     // Blocks without deposits are remembered in steps, so that an idle desk writes little.
-    if last >= mark + 60 || last < head.saturating_sub(SETTLED_DEPTH_BLOCKS) {
+    if last >= mark.saturating_add(DEPOSITS_MARK_STEP)
+        || last < head.saturating_sub(SETTLED_DEPTH_BLOCKS)
+    {
         ledger.set_mark(DEPOSITS_MARK, last).await?;
     }
     Ok(())
+}
+
+/// Whether deposits up to a block have been looked for. While the desk catches up after a long
+/// absence, they have not.
+pub(crate) async fn deposits_reach(desk: &Desk, block: u64) -> Result<bool, LedgerError> {
+    let mark = desk.inner.ledger.mark(DEPOSITS_MARK).await?;
+    Ok(mark.is_some_and(|mark| mark.saturating_add(DEPOSITS_MARK_STEP) >= block))
 }
 
 fn note_reachable(desk: &Desk, reachable: bool, block: Option<u64>) {
@@ -316,6 +355,12 @@ fn note_reachable(desk: &Desk, reachable: bool, block: Option<u64>) {
     if desk.inner.reachable.swap(reachable, Ordering::Relaxed) != reachable {
         desk.inner.changed(&["status"]);
     }
+}
+
+/// Whether a block lies deep enough under the newest one for the books to rely on it. A block
+/// number comes from the chain's node, which may say anything.
+fn is_deep(block: u64, head: u64) -> bool {
+    head.checked_sub(SETTLED_DEPTH_BLOCKS).is_some_and(|deep| block <= deep)
 }
 
 /// Waits until a block lies deep enough under the newest one; false when it takes too long.
@@ -329,9 +374,67 @@ pub(crate) async fn wait_depth(
     let mut tick = interval(pause);
     while Instant::now() < end {
         tick.tick().await;
-        if chain.head().await?.number >= block + SETTLED_DEPTH_BLOCKS {
+        if is_deep(block, chain.head().await?.number) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use imprest_ledger::{Clock, OpenOptions};
+    use jiff::Timestamp;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicI64;
+
+    /// The signals about the clock, oldest first: whether each is over.
+    async fn signals(ledger: &Ledger) -> Vec<bool> {
+        let mut found = ledger.signals(10).await.unwrap();
+        found.reverse();
+        assert!(found.iter().all(|it| it.signal.kind == SignalKind::ClockBehind));
+        found.iter().map(|it| it.over).collect()
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_falls_behind_is_said_once_and_ends_once() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let second = Arc::new(AtomicI64::new(1_800_000_000));
+        let hands = Arc::clone(&second);
+        let read = move || Timestamp::from_second(hands.load(Ordering::SeqCst)).unwrap();
+        let options = OpenOptions { clock: Some(Clock::new(read)), vfs: None };
+        let ledger = Ledger::open_with(&folder.path().join("ledger.db"), options).await.unwrap();
+        ledger.freeze().await.unwrap();
+        let mut watch = ClockWatch::default();
+        assert!(watch.look(&ledger).await.unwrap(), "after a start it may have to be taken back");
+        assert_eq!(signals(&ledger).await, [false; 0]);
+        for (round, over) in [[false].as_slice(), &[true, false]].into_iter().enumerate() {
+            second.fetch_sub(300, Ordering::SeqCst);
+            assert!(watch.look(&ledger).await.unwrap());
+            let seq = ledger.head().seq;
+            for _ in 0..5 {
+                second.fetch_add(1, Ordering::SeqCst);
+                assert!(!watch.look(&ledger).await.unwrap());
+            }
+            assert_eq!((signals(&ledger).await.as_slice(), ledger.head().seq), (over, seq));
+            // It catches up, and the next time the desk was started anew meanwhile.
+            second.fetch_add(300, Ordering::SeqCst);
+            if round == 1 {
+                watch = ClockWatch::default();
+            }
+            assert!(watch.look(&ledger).await.unwrap());
+            assert!(!watch.look(&ledger).await.unwrap());
+            assert!(signals(&ledger).await.iter().all(|over| *over), "round {round}");
+        }
+        ledger.close().await;
+    }
+
+    #[test]
+    fn no_block_number_is_too_large() {
+        assert!(is_deep(0, 2) && is_deep(98, 100));
+        assert!(!is_deep(0, 1) && !is_deep(99, 100));
+        assert!(!is_deep(u64::MAX, u64::MAX) && !is_deep(u64::MAX - 1, 5));
+        assert!(is_deep(u64::MAX - SETTLED_DEPTH_BLOCKS, u64::MAX));
+    }
 }

@@ -20,7 +20,7 @@ impl Desk {
     /// Reads a form, and says which field cannot be used.
     pub(crate) fn read_budget(&self, form: &BudgetForm, whose: Whose) -> Result<Budget, Problem> {
         let asset = &self.inner.asset;
-        let read = |field: &str, text: &Option<String>| match given(text) {
+        let read = |field: &str, text: &Option<String>| match given(field, text)? {
             None => Ok(None),
             Some(text) => asset.parse(text).map(Some).map_err(|e| bad_amount(field, e)),
         };
@@ -38,8 +38,10 @@ impl Desk {
             limit_units_per_payee_day: read("Per payee and day", &form.per_payee_day)?,
             limit_units_per_new_payee_day: read("New payees per day", &form.per_new_payee_day)?,
             limit_units_exposure: read("In flight", &form.exposure)?,
-            limit_count_per_hour: given(&form.max_count_hour).map(read_count).transpose()?,
-            hours: given(&form.hours).map(read_hours).transpose()?,
+            limit_count_per_hour: given(COUNT, &form.max_count_hour)?
+                .map(read_count)
+                .transpose()?,
+            hours: given(HOURS, &form.hours)?.map(read_hours).transpose()?,
             over_payment: match form.over_payment.as_str() {
                 "ask" | "" => OverPayment::Ask,
                 "deny" => OverPayment::Deny,
@@ -52,7 +54,7 @@ impl Desk {
                 _ => return Err(bad_input("New payees", "write ask, allow or deny")),
             },
             zone,
-            expires_at: given(&form.expires_at).map(read_end).transpose()?,
+            expires_at: given(ENDS, &form.expires_at)?.map(read_end).transpose()?,
             ..Budget::blank(asset.id)
         };
         budget.check(self.inner.ledger.now())?;
@@ -140,12 +142,26 @@ pub(crate) fn notes(budget: &Budget) -> Vec<String> {
     budget.notes().iter().map(ToString::to_string).collect()
 }
 
-fn given(text: &Option<String>) -> Option<&str> {
-    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+/// The fields that are no amount, as they are called.
+const COUNT: &str = "Payments per hour";
+const HOURS: &str = "Hours";
+const ENDS: &str = "Ends";
+
+/// What was written into a field. Nothing at all is no limit; an empty text could mean none or
+/// zero, so it is asked about.
+fn given<'t>(field: &str, text: &'t Option<String>) -> Result<Option<&'t str>, Problem> {
+    let Some(text) = text.as_deref() else { return Ok(None) };
+    if text.trim().is_empty() {
+        return Err(bad_input(field, "it is empty; leave it out for no limit"));
+    }
+    if text.trim() != text {
+        return Err(bad_input(field, "write it without spaces before or behind it"));
+    }
+    Ok(Some(text))
 }
 
 fn read_count(text: &str) -> Result<u32, Problem> {
-    let wrong = || bad_input("Payments per hour", "write a whole number such as 12");
+    let wrong = || bad_input(COUNT, "write a whole number such as 12");
     // The standard reading would take a plus sign too.
     if !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(wrong());
@@ -154,16 +170,29 @@ fn read_count(text: &str) -> Result<u32, Problem> {
 }
 
 fn read_hours(text: &str) -> Result<HoursOfDay, Problem> {
-    text.parse().map_err(|e| bad_input("Hours", e))
+    text.parse().map_err(|e| bad_input(HOURS, e))
 }
 
 fn read_end(text: &str) -> Result<Timestamp, Problem> {
-    text.parse().map_err(|_| bad_input("Ends", "write a time such as 2027-02-22T00:00:00Z"))
+    text.parse().map_err(|_| bad_input(ENDS, "write a time such as 2027-02-22T00:00:00Z"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An empty text is no way to write that there is no limit.
+    #[test]
+    fn a_field_is_written_or_left_out() {
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(given("Per day", &None), Ok(None));
+        assert_eq!(given("Per day", &text("5.00")), Ok(Some("5.00")));
+        for bad in ["", " ", " 5 ", "5 ", "\t5", "5\u{a0}"] {
+            let problem = given("Per day", &text(bad)).expect_err(bad);
+            assert_eq!(problem.code, "bad_input");
+            assert!(problem.message.starts_with("Per day: "), "{problem}");
+        }
+    }
 
     #[test]
     fn counts_are_plain_digits() {

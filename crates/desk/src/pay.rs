@@ -36,6 +36,9 @@ impl Desk {
         asked: FetchRequest,
     ) -> Result<FetchAnswer, Failure> {
         let until = deadline(asked.wait_ms);
+        // Taken before anything is waited for: a payee may keep a request until the owner has
+        // replaced a credential that leaked.
+        let credential = self.inner.ledger.credential_of(agent).await.map_err(ledger_failure)?;
         let request = request_of(&asked)?;
         if let Some(known) = self.known_payment(agent, &asked, &request).await? {
             return self.answer_when_ended(known, until).await;
@@ -56,6 +59,7 @@ impl Desk {
         };
         self.need_open_vault()?;
         let order = self.inner.order(agent, &asked, &request, &quote)?;
+        let order = Order { credential, ..order };
         let payment = self.place_order(order, request, *quote).await?;
         self.answer_when_ended(payment, until).await
     }
@@ -354,6 +358,7 @@ impl Inner {
             offer: plain(quote.offer_raw.get(), OFFER_CHARS_MAX),
             max_timeout_s: quote.max_timeout_s,
             kept_request: Some(serde_json::to_vec(asked).map_err(|e| internal(&e))?),
+            credential: None,
         })
     }
 

@@ -140,6 +140,8 @@ impl From<LedgerError> for Problem {
             | LedgerError::Revoked { .. }
             | LedgerError::NotWaiting { .. }
             | LedgerError::OtherAsset
+            | LedgerError::ClockBehind
+            | LedgerError::AgentClash { .. }
             | LedgerError::Transition(_) => ErrorCode::Conflict,
             LedgerError::Budget(error) => return error.clone().into(),
             LedgerError::ClockAgrees => ErrorCode::BadInput,
@@ -265,6 +267,8 @@ mod tests {
             (LedgerError::NoSignal { signal: 7 }, "not_found"),
             (LedgerError::OtherAsset, "conflict"),
             (LedgerError::ClockAgrees, "bad_input"),
+            (LedgerError::ClockBehind, "conflict"),
+            (LedgerError::AgentClash { what: "token" }, "conflict"),
             (LedgerError::Forged { what: name() }, "disk"),
             (LedgerError::Budget(BudgetError::Unbounded), "bad_input"),
         ] {
@@ -275,6 +279,8 @@ mod tests {
             }
         }
         assert_eq!(ledger_failure(LedgerError::Locked).code, FailureCode::Locked);
+        let behind = Problem::from(LedgerError::ClockBehind);
+        assert!(behind.recovery.contains("`imprest clock accept`"), "{behind}");
     }
 
     #[test]

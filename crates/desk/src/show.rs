@@ -9,7 +9,9 @@ use crate::view::*;
 use crate::wording::{finding_sentence, finding_view, outcome, sentence, word};
 use imprest_chain::At;
 use imprest_domain::{Effect, PaymentId, PaymentState, Units, Window};
-use imprest_ledger::{ApprovalRecord, COUNT_MAX, PaymentFilter, PaymentRecord};
+use imprest_ledger::{
+    ApprovalRecord, COUNT_MAX, Findings, HeadCopy, LedgerError, PaymentFilter, PaymentRecord,
+};
 use jiff::Timestamp;
 use std::sync::atomic::Ordering;
 
@@ -404,20 +406,30 @@ impl Desk {
     /// When the file cannot be read; what is wrong in it is part of the answer.
     pub async fn verify(&self) -> Result<Verified, Problem> {
         let copy = self.head_copy().await;
-        let mut found = self.inner.ledger.verify(copy).await?;
-        found.faults.extend(self.inner.ledger.check_file().await?);
-        if !found.faults.is_empty() {
-            self.inner.break_off(CONTRADICTS);
+        let (found, faults) = self.faults(copy).await?;
+        if let Some(fault) = faults.first() {
+            self.books_broken(fault.trim_end_matches('.').to_owned(), CONTRADICTS).await;
         }
         Ok(Verified {
             events: found.events,
             head: hex::encode(found.head.hash),
-            whole: found.faults.is_empty(),
-            faults: found.faults,
+            whole: faults.is_empty(),
+            faults,
             sealed: found.sealed,
             seal_checked: found.seal_checked,
             copy_checked: copy.is_some(),
         })
+    }
+
+    /// Proves the books and looks at the structure of their file; what is wrong, one sentence each.
+    pub(crate) async fn faults(
+        &self,
+        copy: Option<HeadCopy>,
+    ) -> Result<(Findings, Vec<String>), LedgerError> {
+        let mut found = self.inner.ledger.verify(copy).await?;
+        let mut faults = std::mem::take(&mut found.faults);
+        faults.extend(self.inner.ledger.check_file().await?);
+        Ok((found, faults))
     }
 }
 

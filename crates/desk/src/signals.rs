@@ -52,8 +52,9 @@ impl Desk {
             .find(|record| record.signal.seq == signal && !record.over)
             .ok_or(LedgerError::NoSignal { signal })?;
         let kind = record.signal.kind;
-        if kind == SignalKind::RolledBack {
+        if matches!(kind, SignalKind::RolledBack | SignalKind::BooksBroken) {
             // The ledger on the disk may be sound and yet not be the one the owner knows.
+            self.adopt_log().await?;
             self.inner.ledger.acknowledge(signal).await?;
             self.accept_log().await;
         } else {
@@ -77,8 +78,16 @@ impl Desk {
     /// `locked`, or `bad_input` when it is not behind.
     pub async fn accept_clock(&self) -> Result<DeskStatus, Problem> {
         self.inner.need_sound_books()?;
-        self.inner.ledger.accept_clock().await?;
-        self.inner.changed(&["status", "overview", "agents"]);
+        let ledger = &self.inner.ledger;
+        let mut clock = self.inner.clock.lock().await;
+        let lapsed = ledger.accept_clock().await?;
+        // At once, and not with the job's next look: the owner sees the answer to this.
+        clock.look(ledger).await?;
+        drop(clock);
+        for payment in lapsed {
+            ledger.forget_request(&payment).await?;
+        }
+        self.inner.changed(&["status", "overview", "agents", "activity"]);
         self.status().await
     }
 
@@ -129,7 +138,7 @@ fn ends(kind: SignalKind) -> String {
         (SignalKind::CredentialElsewhere, _) => {
             "It ends when the agent gets a new token: imprest agent rotate NAME.".into()
         }
-        (SignalKind::RolledBack, _) => {
+        (SignalKind::RolledBack | SignalKind::BooksBroken, _) => {
             "Put the right ledger in its place, or acknowledge that this one is right, and start the desk again.".into()
         }
         (_, Clears::Acknowledged) => "It ends when you acknowledge it.".into(),

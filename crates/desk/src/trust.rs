@@ -110,18 +110,13 @@ impl Inner {
         let halted = |why| Alarm { danger: Danger::Halted, why: Some(why) };
         if let Some(why) = self.trust.broken() {
             halted(why)
-        } else if self.trust.proving.load(Ordering::Relaxed) && !self.is_vouched_for() {
+        } else if self.trust.proving.load(Ordering::Relaxed) {
             halted(PROVING)
         } else if self.serves && self.looked_ago() > STALE {
             halted(STALE_WHY)
         } else {
             Alarm::default()
         }
-    }
-
-    /// Whether the seal and the copy both say that the log is the one it was.
-    fn is_vouched_for(&self) -> bool {
-        self.trust.sealed.load(Ordering::Relaxed) && self.trust.copied() == Copied::Agrees
     }
 
     /// Stops all signing for as long as this desk runs.
@@ -260,10 +255,43 @@ impl Desk {
             }
             Err(error) => {
                 tracing::error!(%error, "the ledger’s seal is not in order; nothing is signed");
-                let forged = matches!(error, LedgerError::Forged { .. });
-                inner.break_off(if forged { FORGED } else { CONTRADICTS });
+                match error {
+                    LedgerError::Forged { what } => {
+                        let detail = format!("the ledger is not the one the vault sealed: {what}");
+                        self.books_broken(detail, FORGED).await;
+                    }
+                    other => self.books_broken(other.to_string(), CONTRADICTS).await,
+                }
             }
         }
+    }
+
+    /// Stops all signing because of what is wrong with the books, and writes down that it was,
+    /// unless something was wrong before: that is what the owner has to look into.
+    pub(crate) async fn books_broken(&self, detail: String, why: &'static str) {
+        if self.inner.trust.broken().is_some() {
+            return;
+        }
+        self.inner.break_off(why);
+        let ledger = &self.inner.ledger;
+        if let Err(error) =
+            ledger.raise_signal(SignalKind::BooksBroken, Subject::Desk, detail).await
+        {
+            tracing::error!(%error, "a signal could not be written down");
+        }
+    }
+
+    /// The owner has seen what is wrong and says that these are the books: the vault seals them
+    /// as they are. Whether they add up is proven at the next start as at every other.
+    pub(crate) async fn adopt_log(&self) -> Result<(), Problem> {
+        let inner = &self.inner;
+        if inner.trust.sealed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let key = inner.need_vault()?.seal_key().map_err(Problem::from)?;
+        inner.ledger.adopt(key).await?;
+        inner.trust.sealed.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Takes the vault's key away from the log, and copies what was written.

@@ -253,7 +253,7 @@ shapes! {
         pub effect: String,
         /// One sentence with its figures.
         pub message: String,
-        /// What is worth seeing although it passes: "That is above 80 % of the limit."
+        /// What is worth seeing although it passes: "That is 80 % of the limit or more."
         pub note: Option<String>,
     }
 
@@ -289,7 +289,7 @@ shapes! {
         pub in_flight_permille: u32,
         /// Share of the window's time gone, in thousandths.
         pub elapsed_permille: u32,
-        /// Whether more than 80 % of the limit is used.
+        /// Whether 80 % of the limit or more is used.
         pub warn: bool,
         /// One sentence: "Under pace. L3, asks above 0.25."
         pub note: String,
@@ -367,7 +367,7 @@ shapes! {
         pub left: String,
         /// When the next one starts; an hour rolls and a lifetime never ends.
         pub resets_at: Option<String>,
-        /// Whether more than 80 % of the limit is used.
+        /// Whether 80 % of the limit or more is used.
         pub warn: bool,
     }
 

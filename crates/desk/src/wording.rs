@@ -133,7 +133,7 @@ pub(crate) fn finding_view(reason: &Reason, asset: &Asset) -> Finding {
     let note = match (warned, reason.code) {
         (false, _) => None,
         (true, ReasonCode::PriceJumped) => Some("That is more than twice the usual price."),
-        (true, _) => Some("That is above 80 % of the limit."),
+        (true, _) => Some("That is 80 % of the limit or more."),
     };
     Finding {
         code: reason.code.word().into(),
@@ -346,7 +346,7 @@ mod tests {
         let view = finding_view(&near, &asset());
         assert_eq!((view.code.as_str(), view.effect.as_str()), ("over_per_day", "pass"));
         assert_eq!(view.message, "4.10 of 5.00 today after this");
-        assert_eq!(view.note.as_deref(), Some("That is above 80 % of the limit."));
+        assert_eq!(view.note.as_deref(), Some("That is 80 % of the limit or more."));
         let verdict = Verdict {
             outcome: imprest_domain::Outcome::Allow,
             grade: Grade::L3,

@@ -77,7 +77,9 @@ pub struct Budget {
     /// Ask, allow or refuse a payee never paid before.
     #[serde(default)]
     pub new_payee: NewPayeeRule,
-    /// IANA time zone the calendar windows run in, `Europe/Amsterdam`.
+    /// The time zone the calendar windows run in, by its name in the IANA database
+    /// (<https://www.iana.org/time-zones>), `Europe/Amsterdam`: the same names that RFC 9557 puts
+    /// behind a time. A mere offset would not know when the clocks change.
     pub zone: String,
     /// From this moment on nothing may be spent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

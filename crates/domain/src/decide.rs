@@ -1,8 +1,8 @@
 //! The one place that says yes, ask or no.
 
 use crate::{
-    AgentId, AgentName, Budget, Danger, Effect, Grade, NewPayeeRule, Outcome, OverPayment, Payee,
-    PayeeStanding, Reason, ReasonCode, Remedy, Units, Usage, Verdict, Window, price_signal,
+    AgentId, AgentName, Budget, Danger, Effect, Grade, Lowers, NewPayeeRule, Outcome, OverPayment,
+    Payee, PayeeStanding, Reason, ReasonCode, Remedy, Units, Usage, Verdict, Window, price_signal,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -71,6 +71,8 @@ pub struct Case<'a> {
     pub danger: Danger,
     /// Which signal makes it look so: one sentence without its full stop.
     pub danger_why: Option<&'a str>,
+    /// When danger comes down by itself.
+    pub danger_until: Lowers,
     /// The median of what the same thing cost the last times.
     pub usual_price: Option<Units>,
     /// Whether the owner has frozen the desk.
@@ -81,7 +83,8 @@ pub struct Case<'a> {
     pub now: Timestamp,
 }
 
-/// Decides one case: pure and total.
+/// Decides one case: pure and total. What each rule means to its owner is in `docs/ledger.md`
+/// (windows) and `docs/decisions/0014-signals-and-danger.md` (danger).
 ///
 /// Deny beats ask beats allow, and every finding is returned, not the first. An owner's approval
 /// turns questions into yes; it never turns a refusal. The agent's own budget and the one it
@@ -173,11 +176,26 @@ fn standing(case: &Case<'_>, grade: Grade, findings: &mut Findings<'_>) {
     };
     match grade {
         Grade::L0 | Grade::L1 => {
-            explain(findings.add(ReasonCode::GradeTooLow, Effect::Deny, Remedy::Owner));
+            let resets_at = grade_returns_at(case, Grade::L2);
+            let remedy = if resets_at.is_some() { Remedy::Time } else { Remedy::Owner };
+            let reason = findings.add(ReasonCode::GradeTooLow, Effect::Deny, remedy);
+            reason.resets_at = resets_at;
+            explain(reason);
         }
-        Grade::L2 => explain(findings.add(ReasonCode::GradeAsks, Effect::Ask, Remedy::Owner)),
+        Grade::L2 => {
+            let reason = findings.add(ReasonCode::GradeAsks, Effect::Ask, Remedy::Owner);
+            reason.resets_at = grade_returns_at(case, Grade::L3);
+            explain(reason);
+        }
         Grade::L3 | Grade::L4 => {}
     }
+}
+
+/// When the grade in force reaches one by itself: never, where not even a calm world gives it.
+fn grade_returns_at(case: &Case<'_>, wanted: Grade) -> Option<Timestamp> {
+    let gives = |danger: &&Danger| case.agent.granted.in_force(**danger) >= wanted;
+    let enough = Danger::ALL.iter().rev().find(gives)?;
+    case.danger_until.to(*enough).filter(|at| *at > case.now)
 }
 
 /// This one payment's size, whatever the budgets say.
@@ -246,9 +264,16 @@ fn per_payment(case: &Case<'_>, budget: &Budget, findings: &mut Findings<'_>) {
     // More danger must never be kinder, so the half stays in force above wary too.
     let halved = case.danger > Danger::Calm;
     let in_force = if halved { limit.half() } else { limit };
-    let value = Some(case.intent.value);
-    let reason = findings.compare(ReasonCode::OverPerPayment, over, Remedy::Owner, in_force, value);
+    let value = case.intent.value;
+    let until = case.danger_until.to(Danger::Calm).filter(|at| *at > case.now);
+    let resets_at = until.filter(|_| halved && value > in_force && value <= limit);
+    // A question is the owner's to answer, whatever time would do.
+    let time_helps = resets_at.is_some() && over == Effect::Deny;
+    let remedy = if time_helps { Remedy::Time } else { Remedy::Owner };
+    let code = ReasonCode::OverPerPayment;
+    let reason = findings.compare(code, over, remedy, in_force, Some(value));
     if halved {
+        reason.resets_at = resets_at;
         reason.detail = Some(format!("halved while danger is {}", case.danger.word()));
     }
 }
@@ -280,17 +305,22 @@ fn over_window(
         Window::Hour if reason.effect > Effect::Warn => usage
             .hour
             .frees_at(case.now, |used, _| used.checked_add(value).is_some_and(|sum| sum <= limit)),
-        // An hour rolls: while it fits there is nothing to wait for.
-        Window::Hour => None,
+        // An hour rolls: while it fits there is nothing to wait for, and it has no span to end.
         // An unknown zone never reaches this point: the ledger refuses such a budget.
         _ => budget.span(window, case.now).ok().and_then(|span| span.resets_at),
     };
 }
 
-/// Whether a sum is above 80 % of its limit.
+/// Whether a sum has reached 80 % of its limit: late enough to be no noise, and early enough to
+/// raise the limit, or to slow down, before anything is refused.
 fn nearly(limit: Units, sum: Option<Units>) -> bool {
-    // Units are 63 bits wide, so five times one is far inside u128.
-    sum.is_some_and(|sum| sum.get() * 5 > limit.get() * 4)
+    sum.is_some_and(|sum| reaches_80_percent(limit.get(), sum.get()))
+}
+
+/// Whether so much is 80 % of a limit or more. A limit of zero allows nothing, so nothing comes
+/// near it.
+pub fn reaches_80_percent(limit: u128, used: u128) -> bool {
+    limit > 0 && used.saturating_mul(5) >= limit.saturating_mul(4)
 }
 
 /// How many payments in 60 minutes.
@@ -298,7 +328,11 @@ fn count(case: &Case<'_>, budget: &Budget, usage: &Usage, findings: &mut Finding
     let Some(limit) = budget.limit_count_per_hour else { return };
     let after = usage.hour.count(case.now).checked_add(1);
     let within = after.is_some_and(|after| after <= limit);
-    let effect = if within { Effect::Pass } else { Effect::Deny };
+    let effect = match after {
+        Some(after) if within && reaches_80_percent(limit.into(), after.into()) => Effect::Warn,
+        _ if within => Effect::Pass,
+        _ => Effect::Deny,
+    };
     // None at all is the owner's word, not a matter of time.
     let remedy = if limit == 0 { Remedy::Owner } else { Remedy::Time };
     let reason = findings.add(ReasonCode::OverCountPerHour, effect, remedy);
@@ -316,6 +350,9 @@ fn exposure(case: &Case<'_>, budget: &Budget, usage: &Usage, findings: &mut Find
     let time_helps = value <= limit;
     let remedy = if time_helps { Remedy::Time } else { Remedy::Owner };
     let reason = findings.compare(ReasonCode::OverExposure, Effect::Deny, remedy, limit, after);
+    if reason.effect == Effect::Pass && nearly(limit, after) {
+        reason.effect = Effect::Warn;
+    }
     if reason.effect == Effect::Deny && time_helps {
         reason.resets_at = usage.exposure_frees_at.filter(|frees_at| *frees_at > case.now);
     }

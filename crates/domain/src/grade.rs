@@ -23,7 +23,8 @@ impl Grade {
     /// All grades, lowest first.
     pub const ALL: [Grade; 5] = [Grade::L0, Grade::L1, Grade::L2, Grade::L3, Grade::L4];
 
-    /// The grade in force: `min(granted, 4 − danger)`.
+    /// The grade in force: `min(granted, 4 − danger)`, see
+    /// `docs/decisions/0014-signals-and-danger.md`.
     pub fn in_force(self, danger: Danger) -> Grade {
         let ceiling = match danger {
             Danger::Calm => Grade::L4,

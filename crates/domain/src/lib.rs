@@ -20,9 +20,9 @@ mod usage;
 mod verdict;
 mod window;
 
-pub use authorization::{Authorization, ValidityWindow};
+pub use authorization::{Authorization, RELEASE_MARGIN_S, ValidityWindow};
 pub use budget::{Budget, BudgetError, NewPayeeRule, OverPayment};
-pub use decide::{AgentStanding, Case, Intent, Shared, decide};
+pub use decide::{AgentStanding, Case, Intent, Shared, decide, reaches_80_percent};
 pub use grade::{Danger, Grade};
 pub use hours::{HoursError, HoursOfDay};
 pub use ids::{AgentId, ApprovalId, IdError, PaymentId, RefillId, SharedId};
@@ -32,8 +32,8 @@ pub use payee::{Payee, PayeeStanding};
 pub use payment::{PaymentState, TransitionError};
 pub use rehearse::{PastOrder, Rehearsal, rehearse};
 pub use signal::{
-    Ack, Clears, Signal, SignalKind, Subject, SubjectError, danger_for, fold, is_over, median,
-    price_signal,
+    Ack, Clears, Lowers, Signal, SignalKind, Subject, SubjectError, danger_for, fold, is_over,
+    lowers_at, median, price_signal,
 };
 pub use text::{AgentName, NameError, plain, plain_line};
 pub use usage::{HourUse, HourUseError, Minute, Usage};

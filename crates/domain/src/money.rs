@@ -9,20 +9,21 @@ use std::str::FromStr;
 /// The identity of a token: chain and contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AssetId {
-    /// EIP-155 chain id.
+    /// The chain id of EIP-155, <https://eips.ethereum.org/EIPS/eip-155>.
     pub chain_id: u64,
     /// The token's contract; for a proxy, the proxy.
     pub contract: Address,
 }
 
 impl AssetId {
-    /// The chain in CAIP-2 form, `eip155:84532`.
+    /// The chain in CAIP-2 form, `eip155:84532`: <https://chainagnostic.org/CAIPs/caip-2>.
     pub fn network(&self) -> String {
         format!("eip155:{}", self.chain_id)
     }
 }
 
-/// CAIP-19, `eip155:84532/erc20:0x…` with the EIP-55 checksum.
+/// CAIP-19, `eip155:84532/erc20:0x…` with the EIP-55 checksum:
+/// <https://chainagnostic.org/CAIPs/caip-19>, <https://eips.ethereum.org/EIPS/eip-55>.
 impl fmt::Display for AssetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "eip155:{}/erc20:{}", self.chain_id, self.contract)
@@ -58,7 +59,7 @@ pub struct Asset {
     pub symbol: String,
     /// Digits after the point: one whole is `10^decimals` units. At most 24.
     pub decimals: u8,
-    /// The EIP-712 domain's `name`.
+    /// The EIP-712 domain's `name`, <https://eips.ethereum.org/EIPS/eip-712>.
     pub eip712_name: String,
     /// The EIP-712 domain's `version`.
     pub eip712_version: String,
@@ -268,6 +269,13 @@ mod tests {
             eip712_name: "USD Coin".into(),
             eip712_version: "2".into(),
         }
+    }
+
+    #[test]
+    fn an_asset_and_its_network_are_written_as_caip() {
+        let id = usdc().id;
+        assert_eq!(id.network(), "eip155:8453");
+        assert_eq!(id.to_string(), format!("eip155:8453/erc20:{}", id.contract));
     }
 
     #[test]

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 /// Someone to pay: where the offer came from and which address it names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payee {
-    /// Scheme, host and port the offer came from, `https://api.example:443` without the default port.
+    /// Scheme, host and port the offer came from, an origin as RFC 6454 writes it:
+    /// `https://api.example`, without the default port.
     pub origin: String,
-    /// The address that gets the money.
+    /// The address that gets the money, written with the checksum of EIP-55.
     pub pay_to: Address,
     /// What it wants to be paid in.
     pub asset: AssetId,

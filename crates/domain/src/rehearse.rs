@@ -2,7 +2,8 @@
 
 use crate::{
     AgentId, AgentName, AgentStanding, Budget, BudgetError, Case, Counted, Danger, Grade, HourUse,
-    Intent, Outcome, Payee, PayeeStanding, ReasonCode, Units, Usage, Window, decide, minute_of,
+    Intent, Lowers, Outcome, Payee, PayeeStanding, ReasonCode, Units, Usage, Window, decide,
+    minute_of,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ pub struct PastOrder {
     pub value: Units,
     /// Whether the owner was asked and said yes.
     pub owner_said_yes: bool,
-    /// Whether the money arrived: only that makes a payee known.
+    /// Whether the chain said that it was paid: only that makes a payee known.
     pub paid: bool,
 }
 
@@ -125,6 +126,7 @@ impl Stage<'_> {
             payee,
             danger: Danger::Calm,
             danger_why: None,
+            danger_until: Lowers::default(),
             usual_price: None,
             frozen: false,
             approved: false,

@@ -18,7 +18,7 @@ pub enum Subject {
     Desk,
     /// One chain.
     Network {
-        /// EIP-155 chain id.
+        /// The chain id of EIP-155, <https://eips.ethereum.org/EIPS/eip-155>.
         chain_id: u64,
     },
     /// One token.
@@ -51,7 +51,8 @@ impl Subject {
     }
 }
 
-/// One stable text: `desk`, `network eip155:8453`, `token eip155:8453/erc20:0x…`,
+/// One stable text; networks by CAIP-2 (<https://chainagnostic.org/CAIPs/caip-2>), tokens by CAIP-19
+/// (<https://chainagnostic.org/CAIPs/caip-19>): `desk`, `network eip155:8453`, `token eip155:8453/erc20:0x…`,
 /// `payee https://shop.example`, `agent agt_1`.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -108,7 +109,8 @@ impl From<Subject> for String {
     }
 }
 
-/// What was seen. A closed set: what can raise danger is listed here and nowhere else.
+/// What was seen. A closed set: what can raise danger is listed here and nowhere else. Why each
+/// is one, and why it ends as it does: `docs/decisions/0014-signals-and-danger.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalKind {
@@ -256,6 +258,24 @@ impl Signal {
     }
 }
 
+impl Signal {
+    /// The moments at which it means less than before, without anybody doing anything more.
+    fn falls(&self, ack: Option<Timestamp>) -> Vec<Timestamp> {
+        let after = |from: Timestamp, hours: u32| {
+            from.checked_add(SignedDuration::from_hours(i64::from(hours))).ok()
+        };
+        match self.kind.clears() {
+            Clears::Quiet { hours } => (1..=self.kind.level() as u32)
+                .filter_map(|level| after(self.at, hours.checked_mul(level)?))
+                .collect(),
+            Clears::Agreement { hours } => {
+                ack.and_then(|ack| after(ack, hours)).into_iter().collect()
+            }
+            Clears::Acknowledged => Vec::new(),
+        }
+    }
+}
+
 fn cleared(full: Danger, ack: Option<Timestamp>, wait_hours: u32, now: Timestamp) -> Danger {
     let wait = SignedDuration::from_hours(i64::from(wait_hours));
     let over = ack.is_some_and(|at| now.duration_since(at) >= wait);
@@ -296,6 +316,56 @@ pub fn danger_for<'a>(
     (worst.max().unwrap_or_default(), found.iter().map(|active| active.signal).collect())
 }
 
+/// When danger comes down by itself, if nothing odd is seen meanwhile. A level that it stays above
+/// until somebody does something has no moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lowers {
+    /// The first moment at which all is calm.
+    pub to_calm: Option<Timestamp>,
+    /// The first moment at which it is wary at most.
+    pub to_wary: Option<Timestamp>,
+    /// The first moment at which it is guarded at most.
+    pub to_guarded: Option<Timestamp>,
+}
+
+impl Lowers {
+    /// The first moment at which danger is at a level at most.
+    pub fn to(&self, level: Danger) -> Option<Timestamp> {
+        match level {
+            Danger::Calm => self.to_calm,
+            Danger::Wary => self.to_wary,
+            // Nothing is above halted, so nobody waits for it.
+            Danger::Guarded | Danger::Halted => self.to_guarded,
+        }
+    }
+}
+
+/// When the danger of a payment with these subjects comes down by itself: by quiet, or because
+/// what disagreed has agreed again and only the wait is left.
+pub fn lowers_at(signals: &[Signal], acks: &[Ack], subjects: &[Subject], now: Timestamp) -> Lowers {
+    let about = |signal: &&Signal| subjects.contains(&signal.subject);
+    let signals: Vec<Signal> = signals.iter().filter(about).cloned().collect();
+    let danger = |at: Timestamp| danger_for(&signals, acks, subjects, at).0;
+    let answers = first_answers(acks);
+    let mut moments: Vec<Timestamp> = signals
+        .iter()
+        .flat_map(|signal| signal.falls(answers.get(&signal.seq).copied()))
+        .filter(|at| *at > now)
+        .chain([now])
+        .collect();
+    moments.sort_unstable();
+    // As nothing is added, danger never rises from one of these moments to the next.
+    let first = |level: Danger| {
+        let at = moments.partition_point(|at| danger(*at) > level);
+        moments.get(at).copied()
+    };
+    Lowers {
+        to_calm: first(Danger::Calm),
+        to_wary: first(Danger::Wary),
+        to_guarded: first(Danger::Guarded),
+    }
+}
+
 /// A signal that still counts.
 #[derive(Debug, Clone, Copy)]
 struct Active<'a> {
@@ -308,16 +378,21 @@ fn active<'a>(
     acks: &[Ack],
     now: Timestamp,
 ) -> impl Iterator<Item = Active<'a>> {
-    // Of several answers to one signal the first counts: a later one never raises danger.
+    let answered = first_answers(acks);
+    signals.iter().filter_map(move |signal| {
+        let level = signal.level_at(answered.get(&signal.seq).copied(), now);
+        (level > Danger::Calm).then_some(Active { signal, level })
+    })
+}
+
+/// Of several answers to one signal the first counts: a later one never raises danger.
+fn first_answers(acks: &[Ack]) -> BTreeMap<u64, Timestamp> {
     let mut answered: BTreeMap<u64, Timestamp> = BTreeMap::new();
     for ack in acks {
         let first = answered.entry(ack.seq).or_insert(ack.at);
         *first = ack.at.min(*first);
     }
-    signals.iter().filter_map(move |signal| {
-        let level = signal.level_at(answered.get(&signal.seq).copied(), now);
-        (level > Danger::Calm).then_some(Active { signal, level })
-    })
+    answered
 }
 
 /// The level of one subject, of its active signals: the highest, but two different small things
@@ -357,7 +432,7 @@ fn combined(seen: &[Seen]) -> Danger {
 }
 
 /// What a price says when the same thing has a usual one: above five times it soared, above twice
-/// it jumped.
+/// it jumped. Why these: `docs/decisions/0014-signals-and-danger.md`.
 pub fn price_signal(value: Units, usual: Option<Units>) -> Option<SignalKind> {
     // A product that no u128 holds is above every price.
     let above = |times: u128| {
@@ -374,7 +449,8 @@ pub fn price_signal(value: Units, usual: Option<Units>) -> Option<SignalKind> {
     }
 }
 
-/// The lower median, or nothing under three values: two prices are no habit.
+/// The lower median, or nothing under three values: two prices are no habit. What is usual is a
+/// price that was really paid, so of two middle ones the lower counts and not their mean.
 pub fn median(values: &[Units]) -> Option<Units> {
     if values.len() < 3 {
         return None;

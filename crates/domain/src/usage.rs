@@ -69,16 +69,25 @@ impl HourUse {
     /// Adds one payment and drops minutes more than 60 before the newest. Nothing changes and
     /// `None` comes back when a figure would not fit.
     pub fn add(&mut self, minute: i64, units: Units) -> Option<()> {
-        match self.0.binary_search_by_key(&minute, |m| m.minute) {
+        self.add_minute(Minute { minute, units, count: 1 })
+    }
+
+    /// Adds all that another hour holds, as [`HourUse::add`] adds one payment.
+    pub fn add_all(&mut self, other: &HourUse) -> Option<()> {
+        other.0.iter().try_for_each(|minute| self.add_minute(*minute))
+    }
+
+    fn add_minute(&mut self, more: Minute) -> Option<()> {
+        match self.0.binary_search_by_key(&more.minute, |m| m.minute) {
             Ok(at) => {
                 let there = &mut self.0[at];
-                let (units, count) = (there.units.checked_add(units)?, there.count.checked_add(1)?);
+                let units = there.units.checked_add(more.units)?;
+                let count = there.count.checked_add(more.count)?;
                 (there.units, there.count) = (units, count);
             }
-            Err(at) => self.0.insert(at, Minute { minute, units, count: 1 }),
+            Err(at) => self.0.insert(at, more),
         }
-        let newest = self.0.last().map_or(minute, |m| m.minute);
-        self.0.retain(|m| newest.saturating_sub(m.minute) <= MINUTES_BACK);
+        self.drop_old();
         Some(())
     }
 
@@ -103,6 +112,44 @@ impl HourUse {
         self.0.retain(|m| minute.saturating_sub(m.minute) <= MINUTES_BACK);
     }
 
+    /// What a clock set back to `minute` leaves of this hour, when `before` is what the sixty
+    /// minutes up to that one held. Later minutes push out what is more than an hour before them,
+    /// so this hour alone no longer knows it.
+    pub fn set_back_onto(&self, minute: i64, before: &HourUse) -> HourUse {
+        let mut hour = before.clone();
+        hour.0.retain(|m| m.minute <= minute);
+        for known in &self.0 {
+            hour.at_least(*known);
+        }
+        hour.set_back(minute);
+        hour.0.retain(|m| minute.saturating_sub(m.minute) <= MINUTES_BACK);
+        hour
+    }
+
+    /// Takes over what another hour knows: of each minute the larger figures.
+    pub fn raise_to(&mut self, other: &HourUse) {
+        for minute in &other.0 {
+            self.at_least(*minute);
+        }
+        self.drop_old();
+    }
+
+    fn at_least(&mut self, known: Minute) {
+        match self.0.binary_search_by_key(&known.minute, |m| m.minute) {
+            Ok(at) => {
+                let there = &mut self.0[at];
+                there.units = there.units.max(known.units);
+                there.count = there.count.max(known.count);
+            }
+            Err(at) => self.0.insert(at, known),
+        }
+    }
+
+    fn drop_old(&mut self) {
+        let Some(newest) = self.0.last().map(|m| m.minute) else { return };
+        self.0.retain(|m| newest.saturating_sub(m.minute) <= MINUTES_BACK);
+    }
+
     /// Takes one payment back, for a hold that was given back, if its minute is still kept.
     pub fn take(&mut self, minute: i64, units: Units) {
         if let Ok(at) = self.0.binary_search_by_key(&minute, |m| m.minute) {
@@ -121,6 +168,16 @@ impl HourUse {
             self.0[at].units = Units::MAX;
             self.0[at].count = self.0[at].count.saturating_add(1);
         }
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first minute of the window that ends with `minute`.
+    pub fn first_minute(minute: i64) -> i64 {
+        minute.saturating_sub(MINUTES_BACK)
     }
 
     /// The sum in the window that ends now, or nothing past [`Units::MAX`].
@@ -183,7 +240,8 @@ pub struct Usage {
     pub new_payee_day: Units,
     /// Open holds together, whenever they were made.
     pub exposure: Units,
-    /// When the next open hold can end by itself, as far as the books know.
+    /// The first moment at which enough open holds can have ended by themselves for the payment
+    /// in question to fit, as far as the books know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exposure_frees_at: Option<Timestamp>,
 }
@@ -255,6 +313,37 @@ mod tests {
         let before = hour.clone();
         hour.set_back(2_000);
         assert_eq!(hour, before, "nothing lay ahead");
+    }
+
+    #[test]
+    fn what_a_jump_pushed_out_comes_back_with_the_clock() {
+        let mut h = hour(&[(1_000, 20)]);
+        h.add(1_180, units(1)).expect("small");
+        assert_eq!(h.count(at_minute(1_005)), 1, "the jump pushed the first one out");
+        let before = hour(&[(940, 7), (1_000, 20)]);
+        let back = h.set_back_onto(1_005, &before);
+        assert_eq!(
+            (back.units(at_minute(1_005)), back.count(at_minute(1_005))),
+            (Some(units(21)), 2)
+        );
+        assert_eq!(
+            back.units(at_minute(1_061)),
+            Some(units(1)),
+            "each leaves when its hour is over"
+        );
+        // What is known already is not counted twice, and nothing later than the clock stays.
+        let kept = hour(&[(1_000, 20), (1_005, 3)]);
+        assert_eq!(kept.set_back_onto(1_005, &kept), kept);
+        assert_eq!(
+            kept.set_back_onto(1_002, &hour(&[(1_000, 20)])),
+            hour(&[(1_000, 20), (1_002, 3)])
+        );
+        // A replay comes to the same from the books' own hour and what the log says.
+        h.set_back(1_005);
+        h.raise_to(&back);
+        assert_eq!(h, back);
+        h.raise_to(&HourUse::default());
+        assert_eq!(h, back);
     }
 
     #[test]

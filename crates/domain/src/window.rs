@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
-/// A span of time that a limit runs over, and whose payments count in it.
+/// A span of time that a limit runs over, and whose payments count in it. What each means to its
+/// owner is in `docs/ledger.md`; what a change of zone does to it is in
+/// `docs/decisions/0013-zones-carry-their-windows.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
@@ -15,7 +17,7 @@ pub enum Window {
     Hour,
     /// A calendar day in the budget's zone; 23 or 25 hours when the clocks change.
     Day,
-    /// A calendar week, Monday first.
+    /// A calendar week, Monday first, as in ISO 8601.
     Week,
     /// A calendar month.
     Month,

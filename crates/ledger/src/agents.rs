@@ -17,7 +17,7 @@ pub struct Agent {
     pub id: AgentId,
     /// Its name.
     pub name: AgentName,
-    /// Its account index in the vault, from 1 on; 0 is the treasury.
+    /// Its account index in the vault (BIP-44), from 1 on; 0 is the treasury.
     pub account: u32,
     /// Its own address: the float.
     pub address: Address,
@@ -67,7 +67,9 @@ impl Ledger {
     /// Makes an agent.
     ///
     /// # Errors
-    /// [`LedgerError::NameTaken`], [`LedgerError::Budget`], or a failed write.
+    /// [`LedgerError::NameTaken`], [`LedgerError::AgentClash`], [`LedgerError::Budget`],
+    /// [`LedgerError::NoShared`], [`LedgerError::OtherAsset`] when the shared budget is in another
+    /// one, or a failed write.
     pub async fn add_agent(&self, new: NewAgent) -> Result<Agent, LedgerError> {
         let agent =
             AgentId::from_tail(&fresh_tail()).map_err(|e| LedgerError::damaged(e.to_string()))?;
@@ -114,7 +116,7 @@ impl Ledger {
     /// Replaces a credential; the old one stops at once, and with it the suspicion that it leaked.
     ///
     /// # Errors
-    /// When the agent is revoked or unknown, or the write fails.
+    /// When the agent is revoked or unknown, the token is an agent's already, or the write fails.
     pub async fn rotate_token(
         &self,
         agent: &AgentId,
@@ -124,6 +126,7 @@ impl Ledger {
         self.store
             .write(move |tx| {
                 active(tx, &agent)?;
+                refuse_known_token(tx, Some(&agent), &token_sha256)?;
                 tx.append(Event::TokenRotated { agent: agent.clone(), token_sha256 })?;
                 signals::credential_replaced(tx, &agent)
             })
@@ -185,6 +188,19 @@ impl Ledger {
                 .fetch_optional(&self.store.readers)
                 .await?;
         found.map(read::id).transpose()
+    }
+
+    /// The hash of an agent's credential, hex; none once it is revoked.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn credential_of(&self, agent: &AgentId) -> Result<Option<String>, LedgerError> {
+        let found: Option<Option<String>> =
+            sqlx::query_scalar("SELECT token_sha256 FROM agents WHERE agent = ?")
+                .bind(agent.as_str())
+                .fetch_optional(&self.store.readers)
+                .await?;
+        Ok(found.flatten())
     }
 
     /// All agents, oldest first, revoked ones too.
@@ -287,12 +303,11 @@ impl Ledger {
 
 fn add(tx: &mut Tx<'_>, agent: AgentId, new: NewAgent) -> Result<(), LedgerError> {
     new.budget.check(tx.now)?;
-    let key = new.name.key();
-    if tx.books.at_hand::<AgentRow>().any(|row| row.name_key == key) {
-        return Err(LedgerError::NameTaken { name: new.name.to_string() });
-    }
-    if let Some(shared) = &new.shared {
-        tx.books.shared(shared)?;
+    refuse_clashes(tx, &new)?;
+    if let Some(shared) = &new.shared
+        && tx.books.shared(shared)?.budget.0.asset != new.budget.asset
+    {
+        return Err(LedgerError::OtherAsset);
     }
     tx.append(Event::AgentAdded {
         agent: agent.clone(),
@@ -307,6 +322,38 @@ fn add(tx: &mut Tx<'_>, agent: AgentId, new: NewAgent) -> Result<(), LedgerError
         tx.append(Event::AgentShared { agent, shared: new.shared })?;
     }
     Ok(())
+}
+
+/// Refuses what the tables would refuse only when the whole group is written, and stop the writer
+/// for everybody. Agents are in memory always.
+fn refuse_clashes(tx: &Tx<'_>, new: &NewAgent) -> Result<(), LedgerError> {
+    let key = new.name.key();
+    let known = || tx.books.at_hand::<AgentRow>();
+    if known().any(|row| row.name_key == key) {
+        return Err(LedgerError::NameTaken { name: new.name.to_string() });
+    }
+    if known().any(|row| row.account == new.account) {
+        return Err(LedgerError::AgentClash { what: "account" });
+    }
+    if known().any(|row| row.address == new.address) {
+        return Err(LedgerError::AgentClash { what: "address" });
+    }
+    refuse_known_token(tx, None, &new.token_sha256)
+}
+
+/// A credential names one agent.
+fn refuse_known_token(
+    tx: &Tx<'_>,
+    own: Option<&AgentId>,
+    token_sha256: &str,
+) -> Result<(), LedgerError> {
+    let known = |row: &AgentRow| {
+        row.token_sha256.as_deref() == Some(token_sha256) && Some(&row.agent) != own
+    };
+    match tx.books.at_hand::<AgentRow>().any(known) {
+        true => Err(LedgerError::AgentClash { what: "token" }),
+        false => Ok(()),
+    }
 }
 
 /// An agent that may still be changed.

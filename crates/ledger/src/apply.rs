@@ -3,13 +3,13 @@
 use crate::books::Books;
 use crate::cell::Json;
 use crate::error::LedgerError;
-use crate::event::{Answer, Carried, Delivery, Event, Order, SharedHold};
+use crate::event::{Answer, Carried, Delivery, Event, HourSet, Order, SharedHold, SignalAnswer};
 use crate::rows::*;
 use crate::table::{One, Three};
 use alloy_primitives::B256;
 use imprest_domain::{
-    AgentId, Authorization, Counted, HourUse, Intent, Outcome, Payee, PaymentId, PaymentState,
-    SignalKind, Subject, Units, Window, minute_of,
+    AgentId, Authorization, Clears, Counted, HourUse, Intent, Outcome, Payee, PaymentId,
+    PaymentState, SignalKind, Subject, Units, Window, minute_of,
 };
 use std::sync::Arc;
 
@@ -85,7 +85,13 @@ impl Books {
             | Event::FloatReceived { .. } => self.apply_to_float(&event, place),
             Event::Frozen {} => self.set_frozen(true),
             Event::Thawed {} => self.set_frozen(false),
-            Event::ClockSet { to, .. } => self.set_hours_back(minute_of(to)),
+            Event::ClockSet { to, hours, .. } => {
+                self.set_hours_back(minute_of(to))?;
+                for HourSet { holder, minutes } in hours {
+                    self.hour_of(&holder)?.raise_to(&minutes);
+                }
+                Ok(())
+            }
             Event::PayeeTrusted { payee } => self.see_payee(&payee, place, None),
             Event::HostAllowed { host } => {
                 self.put(HostRow { host });
@@ -100,10 +106,15 @@ impl Books {
                 self.put(SignalRow { seq, at_ms, kind, subject, detail, ack_ms: None });
                 Ok(())
             }
-            Event::SignalAnswered { signal, .. } => {
+            Event::SignalAnswered { signal, by } => {
                 let row = self.edit::<SignalRow>(&(signal,))?.ok_or_else(|| {
                     LedgerError::damaged("an answer to a signal that is not there")
                 })?;
+                let agrees = matches!(row.kind.clears(), Clears::Agreement { .. });
+                if by == SignalAnswer::Agreement && !agrees {
+                    // Written without the vault, it would end what only the owner ends.
+                    return Err(LedgerError::damaged("a signal that ended by itself and cannot"));
+                }
                 row.ack_ms = Some(place.at_ms);
                 Ok(())
             }
@@ -308,6 +319,7 @@ impl Books {
         state: PaymentState,
         place: Place,
     ) -> Done {
+        self.check_new(&payment)?;
         let Intent { agent, payee, value, .. } = order.intent;
         self.change_agent(&agent, |row| row.last_ms = Some(place.at_ms))?;
         let desk = self.desk()?;
@@ -352,6 +364,15 @@ impl Books {
             updated_ms: place.at_ms,
         });
         Ok(())
+    }
+
+    /// A payment begins once: a second beginning would hide what the first one holds. One that a
+    /// proof has let go of is missed here, and then is not what the file holds.
+    fn check_new(&self, payment: &PaymentId) -> Done {
+        match self.tables.payments.peek(&One(payment)).flatten() {
+            None => Ok(()),
+            Some(_) => Err(LedgerError::damaged(format!("{payment} beginning a second time"))),
+        }
     }
 
     fn answer(

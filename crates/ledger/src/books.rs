@@ -138,13 +138,12 @@ impl Books {
         self.load::<AgentRow>("1")?;
         self.load::<SharedRow>("1")?;
         self.load::<PaymentRow>("state IN ('waiting', 'held', 'delivered', 'unknown')")?;
-        // A price that jumped counts for a day whatever was answered, and what is counted for a
-        // burst is counted from the last answer on. A week is more than both, also when the owner
-        // sets the clock back; the newest few thousand are enough.
+        // What waits for an answer waits for ever, and there is one of each kind for a subject. A
+        // price that jumped counts for a day, and what is counted for a burst is counted from the
+        // last answer on: a week is more than both, also when the owner sets the clock back.
         self.load::<SignalRow>(
-            "ack_ms IS NULL OR max(at_ms, ack_ms)
-                 > (SELECT at_ms FROM events ORDER BY seq DESC LIMIT 1) - 604800000
-             ORDER BY seq DESC LIMIT 5000",
+            "(ack_ms IS NULL AND kind <> 'price_jumped') OR max(at_ms, coalesce(ack_ms, at_ms))
+                 > (SELECT at_ms FROM events ORDER BY seq DESC LIMIT 1) - 604800000",
         )
     }
 

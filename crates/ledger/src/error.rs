@@ -63,6 +63,14 @@ pub enum LedgerError {
         /// The name.
         name: String,
     },
+    /// Another agent has the account, the address or the token.
+    #[error(
+        "Another agent has the same {what} already. Make the agent anew, so that it gets its own."
+    )]
+    AgentClash {
+        /// `account`, `address` or `token`.
+        what: &'static str,
+    },
     /// The agent was revoked and takes no changes.
     #[error("The agent {agent} was revoked; make a new one instead.")]
     Revoked {
@@ -75,7 +83,7 @@ pub enum LedgerError {
         /// What was asked for.
         name: String,
     },
-    /// A budget keeps the asset it was made in.
+    /// A budget keeps the asset it was made in, and shares only with budgets in the same one.
     #[error(
         "A budget’s asset cannot change, because what was spent is counted in it. Make a new agent instead."
     )]
@@ -102,6 +110,12 @@ pub enum LedgerError {
     /// The system's clock is not behind the books'.
     #[error("The clock is not behind the books, so there is nothing to accept.")]
     ClockAgrees,
+    /// The system's clock is so far behind the books' that a signature made now would outlive its
+    /// time.
+    #[error(
+        "The computer’s clock stands behind the books, so nothing can be paid. Set it right; or, if it is right, run `imprest clock accept`."
+    )]
+    ClockBehind,
     /// No such payment.
     #[error("There is no payment {payment} in the books.")]
     NoPayment {
@@ -130,6 +144,11 @@ pub enum LedgerError {
         /// What, in a few words.
         what: String,
     },
+    /// The disk could not be read, or holds no database any more.
+    #[error(
+        "The ledger’s disk failed ({0}). Nothing more is decided on it. Check the disk, and start the desk again."
+    )]
+    Unsound(String),
     /// SQLite refused for another reason.
     #[error("The ledger could not be used: {0}. Run `imprest verify` to see what it holds.")]
     Database(String),
@@ -137,8 +156,12 @@ pub enum LedgerError {
 
 impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> LedgerError {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase, SystemIoFailure};
         match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => LedgerError::DiskFull,
+            Some(DiskFull) => LedgerError::DiskFull,
+            Some(SystemIoFailure | DatabaseCorrupt | NotADatabase) => {
+                LedgerError::Unsound(error.to_string())
+            }
             _ => LedgerError::Database(error.to_string()),
         }
     }

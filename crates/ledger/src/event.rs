@@ -3,8 +3,8 @@
 use crate::error::LedgerError;
 use alloy_primitives::{Address, B256};
 use imprest_domain::{
-    AgentId, AgentName, ApprovalId, AssetId, Authorization, Budget, Counted, Grade, Intent, Payee,
-    PaymentId, RefillId, SharedId, SignalKind, Subject, Units, Verdict, Window,
+    AgentId, AgentName, ApprovalId, AssetId, Authorization, Budget, Counted, Grade, HourUse,
+    Intent, Payee, PaymentId, RefillId, SharedId, SignalKind, Subject, Units, Verdict, Window,
 };
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -13,7 +13,9 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::marker::PhantomData;
 
-/// What an agent asked for, bound to one quote: the frozen subject of a decision.
+/// What an agent asked for, bound to one quote: the frozen subject of a decision. What is paid and
+/// how is the payee's offer (x402, <https://www.x402.org>), and what is signed an EIP-3009
+/// authorisation ([`Authorization`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Who, to whom, how much.
@@ -45,6 +47,10 @@ pub struct Order {
     /// hold the agent's own credentials for the payee.
     #[serde(skip)]
     pub kept_request: Option<Vec<u8>>,
+    /// The hash of the credential that asked, hex: nothing is held for one that has been replaced
+    /// meanwhile. Absent when the owner acts. Not written down.
+    #[serde(skip)]
+    pub credential: Option<String>,
 }
 
 /// Reads over a text that no replay looks at.
@@ -166,9 +172,8 @@ macro_rules! events {
         #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(tag = "event")]
         #[allow(
-            missing_docs,
             clippy::large_enum_variant,
-            reason = "each variant is documented, its fields are named for what they are, and an event lives for one write"
+            reason = "an event lives for one write"
         )]
         pub enum Event {
             $($(#[$doc])* #[serde(rename = $word)] $name { $($(#[$attribute])* $field: $type),* },)*
@@ -215,39 +220,74 @@ macro_rules! events {
 events! {
     /// The owner made an agent.
     AgentAdded "agent_added" {
+        /// Its identifier.
         agent: AgentId,
+        /// Its name, unique without regard to case.
         name: AgentName,
+        /// Its account index in the vault (BIP-44), from 1 on.
         account: u32,
+        /// Its own address, its float.
         address: Address,
+        /// What it may do unasked.
         grade: Grade,
+        /// Its limits, in atomic units of the budget's asset.
         budget: Budget,
+        /// SHA-256 of its bearer token, hex.
         token_sha256: String,
     }
     /// The owner changed limits.
     BudgetSet "budget_set" {
+        /// Whose.
         agent: AgentId,
+        /// The limits from now on, in atomic units of the budget's asset.
         budget: Budget,
+        /// The windows that another time zone gives another name.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         carried: Vec<Carried>,
     }
     /// The owner changed a grade.
-    GradeSet "grade_set" { agent: AgentId, grade: Grade }
+    GradeSet "grade_set" {
+        /// Whose.
+        agent: AgentId,
+        /// What it may do unasked from now on.
+        grade: Grade,
+    }
     /// The owner replaced a credential.
-    TokenRotated "token_rotated" { agent: AgentId, token_sha256: String }
+    TokenRotated "token_rotated" {
+        /// Whose.
+        agent: AgentId,
+        /// SHA-256 of its new bearer token, hex.
+        token_sha256: String,
+    }
     /// The owner took a credential away for good.
-    AgentRevoked "agent_revoked" { agent: AgentId }
+    AgentRevoked "agent_revoked" {
+        /// Whose.
+        agent: AgentId,
+    }
     /// The owner made a budget for several agents to share.
-    SharedAdded "shared_added" { shared: SharedId, name: AgentName, budget: Budget }
+    SharedAdded "shared_added" {
+        /// Its identifier.
+        shared: SharedId,
+        /// Its name, unique without regard to case.
+        name: AgentName,
+        /// Its limits, for all its agents together, in atomic units of the budget's asset.
+        budget: Budget,
+    }
     /// The owner changed a shared budget.
     SharedSet "shared_set" {
+        /// Which.
         shared: SharedId,
+        /// The limits from now on, in atomic units of the budget's asset.
         budget: Budget,
+        /// The windows that another time zone gives another name.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         carried: Vec<Carried>,
     }
     /// The owner put an agent under a shared budget, or took it out.
     AgentShared "agent_shared" {
+        /// Which agent.
         agent: AgentId,
+        /// The budget it is under from now on; none when it was taken out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shared: Option<SharedId>,
     }
@@ -256,17 +296,38 @@ events! {
     /// The owner let them go on.
     Thawed "thawed" {}
     /// The owner accepted that the system's clock is right and the books' was ahead of it.
-    ClockSet "clock_set" { from: Timestamp, to: Timestamp }
+    ClockSet "clock_set" {
+        /// The books' time until then, UTC.
+        from: Timestamp,
+        /// The system's time, UTC, from which the books go on.
+        to: Timestamp,
+        /// What the rolling hours hold at `to`, read off the log: the hours themselves have lost
+        /// what the jump ahead pushed out of them. An hour that is not named is only set back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hours: Vec<HourSet>,
+    }
     /// The owner (or practice mode, for its own shop) named a payee as known.
-    PayeeTrusted "payee_trusted" { payee: Payee }
+    PayeeTrusted "payee_trusted" {
+        /// Origin, address and asset.
+        payee: Payee,
+    }
     /// The owner let agents reach a local address.
-    HostAllowed "host_allowed" { host: String }
+    HostAllowed "host_allowed" {
+        /// `host:port`.
+        host: String,
+    }
     /// The owner took that back.
-    HostRemoved "host_removed" { host: String }
+    HostRemoved "host_removed" {
+        /// `host:port`.
+        host: String,
+    }
     /// The rules said no.
     PaymentRefused "payment_refused" {
+        /// Its identifier.
         payment: PaymentId,
+        /// What was asked for; its value in atomic units.
         order: Order,
+        /// What the rules found.
         #[serde(deserialize_with = "Later::left")]
         verdict: Later<Verdict>,
         /// Whether it counts towards a burst: the agent ran against a limit or a rule, and not
@@ -276,67 +337,149 @@ events! {
     }
     /// The rules said ask.
     PaymentAsked "payment_asked" {
+        /// Its identifier.
         payment: PaymentId,
+        /// What was asked for; its value in atomic units.
         order: Order,
+        /// What the rules found, as the owner sees it.
         verdict: Later<Verdict>,
+        /// The question.
         approval: ApprovalId,
+        /// When silence becomes a no, UTC by the books' clock.
         expires_at: Timestamp,
     }
     /// A question ended.
     ApprovalAnswered "approval_answered" {
+        /// The question.
         approval: ApprovalId,
+        /// The payment it was about.
         payment: PaymentId,
+        /// How it ended.
         answer: Answer,
+        /// What the rules found at that moment.
         verdict: Later<Verdict>,
     }
     /// Money is reserved; from here on a signature may exist.
     PaymentHeld "payment_held" {
+        /// Its identifier.
         payment: PaymentId,
+        /// What was asked for; its value in atomic units.
         order: Order,
+        /// What the rules found.
         #[serde(deserialize_with = "Later::left")]
         verdict: Later<Verdict>,
+        /// What may be signed (EIP-3009): atomic units, and seconds since 1970.
         authorization: Authorization,
+        /// The agent's own counters it lies in.
         spans: Vec<Counted>,
+        /// The shared budget's counters it lies in, if the agent is under one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shared: Option<SharedHold>,
     }
     /// The hold came back; no signature ever existed.
-    PaymentVoided "payment_voided" { payment: PaymentId, why: String }
+    PaymentVoided "payment_voided" {
+        /// Which.
+        payment: PaymentId,
+        /// Why nothing was signed, in a few words.
+        why: String,
+    }
     /// The payee answered, or did not.
-    PaymentDelivered "payment_delivered" { payment: PaymentId, delivery: Delivery }
+    PaymentDelivered "payment_delivered" {
+        /// Which.
+        payment: PaymentId,
+        /// What is known of the answer.
+        delivery: Delivery,
+    }
     /// The chain says it was paid.
-    PaymentSettled "payment_settled" { payment: PaymentId, transaction: B256, block: u64 }
+    PaymentSettled "payment_settled" {
+        /// Which.
+        payment: PaymentId,
+        /// The hash of the transaction that took it.
+        transaction: B256,
+        /// The number of that transaction's block.
+        block: u64,
+    }
     /// The signature's time ran out unused.
-    PaymentExpired "payment_expired" { payment: PaymentId, block: u64 }
+    PaymentExpired "payment_expired" {
+        /// Which.
+        payment: PaymentId,
+        /// The number of the finalised block that proves it.
+        block: u64,
+    }
     /// The owner sends money from the treasury to a float.
     RefillGranted "refill_granted" {
+        /// Its identifier.
         refill: RefillId,
+        /// Whose float.
         agent: AgentId,
+        /// The float's address.
         to: Address,
+        /// How much, in atomic units of `asset`.
         value: Units,
+        /// Chain and token.
         asset: AssetId,
     }
     /// The refill's transaction was signed.
-    RefillSent "refill_sent" { refill: RefillId, transaction: B256 }
+    RefillSent "refill_sent" {
+        /// Which.
+        refill: RefillId,
+        /// The transaction's hash.
+        transaction: B256,
+    }
     /// The chain says it arrived.
-    RefillSettled "refill_settled" { refill: RefillId, transaction: B256, block: u64 }
+    RefillSettled "refill_settled" {
+        /// Which.
+        refill: RefillId,
+        /// The transaction's hash.
+        transaction: B256,
+        /// The number of its block.
+        block: u64,
+    }
     /// It did not.
-    RefillFailed "refill_failed" { refill: RefillId, why: String }
+    RefillFailed "refill_failed" {
+        /// Which.
+        refill: RefillId,
+        /// Why, in a few words.
+        why: String,
+    }
     /// Money reached a float from somewhere else.
     FloatReceived "float_received" {
+        /// Whose float.
         agent: AgentId,
+        /// Who sent it.
         from: Address,
+        /// How much, in atomic units of the agent's asset.
         value: Units,
+        /// The transaction's hash.
         transaction: B256,
+        /// Which log of its block says so, from 0 on.
         log_index: u64,
+        /// The number of its block.
         block: u64,
     }
     /// Something looked odd; danger rises.
-    SignalRaised "signal_raised" { kind: SignalKind, subject: Subject, detail: String }
+    SignalRaised "signal_raised" {
+        /// What was seen.
+        kind: SignalKind,
+        /// Of what.
+        subject: Subject,
+        /// One sentence without its full stop, for the owner.
+        detail: String,
+    }
     /// The owner acknowledged a signal, or what disagreed agrees again.
-    SignalAnswered "signal_answered" { signal: u64, by: SignalAnswer }
+    SignalAnswered "signal_answered" {
+        /// The number of the event that raised it.
+        signal: u64,
+        /// Who or what ended it.
+        by: SignalAnswer,
+    }
     /// An agent's credential was used from a place for the first time.
-    PlaceSeen "place_seen" { agent: AgentId, place: String }
+    PlaceSeen "place_seen" {
+        /// Whose.
+        agent: AgentId,
+        /// The user account that owns the calling socket, in words.
+        place: String,
+    }
 }
 
 /// What a hold under a shared budget counts against besides the agent's own.
@@ -346,6 +489,15 @@ pub struct SharedHold {
     pub shared: SharedId,
     /// Its counters.
     pub spans: Vec<Counted>,
+}
+
+/// The rolling hour of one holder, as it is from a change of the clock on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HourSet {
+    /// Whose: an agent's identifier, or a shared budget's.
+    pub holder: String,
+    /// What it holds, by the minute.
+    pub minutes: HourUse,
 }
 
 /// A window that another time zone gives another name. Both are written down, so that a replay
@@ -447,7 +599,8 @@ impl Head {
     /// The head of an empty log.
     pub const EMPTY: Head = Head { seq: 0, hash: B256::ZERO, at_ms: 0 };
 
-    /// The head after one more event: SHA-256 over the hash before, number, time and body.
+    /// The head after one more event: SHA-256 (FIPS 180-4) over the hash before, number, time and
+    /// body.
     pub fn next(&self, at_ms: i64, body: &str) -> Head {
         let seq = self.seq + 1;
         let mut sha = Sha256::new();

@@ -6,8 +6,9 @@ use crate::error::LedgerError;
 use crate::event::Order;
 use crate::rows::*;
 use imprest_domain::{
-    Ack, AgentStanding, Asset, Budget, Case, Danger, Intent, Payee, PayeeStanding, Shared, Signal,
-    SignalKind, Subject, Units, Usage, Verdict, Window, danger_for, decide, median, price_signal,
+    Ack, AgentStanding, Asset, Budget, Case, Danger, Intent, Lowers, Payee, PayeeStanding, Shared,
+    Signal, SignalKind, Subject, Units, Usage, ValidityWindow, Verdict, Window, danger_for, decide,
+    lowers_at, median, price_signal,
 };
 use jiff::Timestamp;
 
@@ -29,6 +30,16 @@ impl From<Danger> for Alarm {
 impl Alarm {
     fn stricter(self, other: Alarm) -> Alarm {
         if other.danger > self.danger { other } else { self }
+    }
+
+    /// An alarm is no signal, and nobody knows when it ends.
+    fn holds_up(self, by_itself: Lowers) -> Lowers {
+        let unless_above = |level: Danger| by_itself.to(level).filter(|_| self.danger <= level);
+        Lowers {
+            to_calm: unless_above(Danger::Calm),
+            to_wary: unless_above(Danger::Wary),
+            to_guarded: unless_above(Danger::Guarded),
+        }
     }
 }
 
@@ -85,13 +96,17 @@ impl Facts {
         };
         let item = item_of(&order.url);
         let prices = books.get::<PriceRow>((payee.origin.clone(), item))?;
-        let (signals, acks) = signals(books);
+        let (signals, acks) = signals_about(books, &subjects(order));
         Ok(Facts {
             standing: AgentStanding {
                 id: agent.agent.clone(),
                 name: agent.name.parse().map_err(|_| LedgerError::damaged("an agent’s name"))?,
                 granted: agent.grade,
-                revoked: agent.token_sha256.is_none(),
+                revoked: agent.token_sha256.is_none()
+                    || order
+                        .credential
+                        .as_ref()
+                        .is_some_and(|asked| agent.token_sha256.as_ref() != Some(asked)),
                 float_free,
             },
             usual_price: prices.and_then(|row| median(&row.last.0)),
@@ -109,7 +124,7 @@ impl Facts {
 
     /// The rules' answer. `seen` is what this very order brings to light.
     pub(crate) fn decide(&self, order: &Order, seen: &[Sighting], approved: bool) -> Verdict {
-        let (danger, why) = self.danger(order, seen);
+        let (danger, why, danger_until) = self.danger(order, seen);
         decide(&Case {
             intent: &order.intent,
             agent: &self.standing,
@@ -124,14 +139,16 @@ impl Facts {
             usual_price: self.usual_price,
             danger,
             danger_why: why.as_deref(),
+            danger_until,
             frozen: self.frozen,
             approved,
             now: self.now,
         })
     }
 
-    /// The strictest of what the asker knows, what the books remember and what is seen now.
-    fn danger(&self, order: &Order, seen: &[Sighting]) -> (Danger, Option<String>) {
+    /// The strictest of what the asker knows, what the books remember and what is seen now; why,
+    /// and when it comes down by itself.
+    fn danger(&self, order: &Order, seen: &[Sighting]) -> (Danger, Option<String>, Lowers) {
         let mut signals = self.signals.clone();
         signals.extend(seen.iter().map(|sighting| Signal {
             seq: u64::MAX,
@@ -140,26 +157,22 @@ impl Facts {
             subject: sighting.subject.clone(),
             detail: sighting.detail.clone(),
         }));
-        let (danger, active) = danger_for(&signals, &self.acks, &subjects(order), self.now);
+        let subjects = subjects(order);
+        let (danger, active) = danger_for(&signals, &self.acks, &subjects, self.now);
         let alarm = self.alarm;
+        let lowers = match danger.max(alarm.danger) {
+            Danger::Calm => Lowers::default(),
+            _ => alarm.holds_up(lowers_at(&signals, &self.acks, &subjects, self.now)),
+        };
         if alarm.danger >= danger && alarm.why.is_some() {
-            return (alarm.danger, alarm.why.map(str::to_owned));
+            return (alarm.danger, alarm.why.map(str::to_owned), lowers);
         }
-        (danger.max(alarm.danger), active.first().map(|signal| signal.detail.clone()))
-    }
-
-    /// What this order brings to light about its payee, and no open signal says already.
-    pub(crate) fn sightings(&self, order: &Order, asset: &Asset) -> Vec<Sighting> {
-        self.all_sightings(order, asset)
-            .into_iter()
-            .filter(|seen| {
-                !self.open(&seen.subject).any(|s| s.kind == seen.kind && s.detail == seen.detail)
-            })
-            .collect()
+        let why = active.first().map(|signal| signal.detail.clone());
+        (danger.max(alarm.danger), why, lowers)
     }
 
     /// What this order brings to light about its payee.
-    pub(crate) fn all_sightings(&self, order: &Order, asset: &Asset) -> Vec<Sighting> {
+    pub(crate) fn sightings(&self, order: &Order, asset: &Asset) -> Vec<Sighting> {
         let payee = &order.intent.payee;
         let subject = || Subject::Payee { origin: payee.origin.clone() };
         let mut seen = Vec::new();
@@ -179,13 +192,6 @@ impl Facts {
             seen.push(Sighting { kind, subject: subject(), detail });
         }
         seen
-    }
-
-    /// Signals about a subject that nobody has answered.
-    pub(crate) fn open(&self, subject: &Subject) -> impl Iterator<Item = &Signal> {
-        self.signals.iter().filter(move |signal| {
-            signal.subject == *subject && !self.acks.iter().any(|ack| ack.seq == signal.seq)
-        })
     }
 
     /// The shared budget a hold counts against too.
@@ -208,10 +214,19 @@ fn subjects(order: &Order) -> [Subject; 5] {
 
 /// All signals at hand, and their answers.
 pub(crate) fn signals(books: &Books) -> (Vec<Signal>, Vec<Ack>) {
+    read(books.at_hand::<SignalRow>())
+}
+
+/// The signals at hand about some subjects, and their answers.
+fn signals_about(books: &Books, subjects: &[Subject]) -> (Vec<Signal>, Vec<Ack>) {
+    read(books.at_hand::<SignalRow>().filter(|row| subjects.contains(&row.subject)))
+}
+
+fn read<'b>(rows: impl Iterator<Item = &'b SignalRow>) -> (Vec<Signal>, Vec<Ack>) {
     let mut signals = Vec::new();
     let mut acks = Vec::new();
     let at = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
-    for row in books.at_hand::<SignalRow>() {
+    for row in rows {
         signals.push(Signal {
             seq: row.seq,
             at: at(row.at_ms),
@@ -260,20 +275,37 @@ fn usage(
     if let Some(limit) = budget.limit_units_exposure
         && usage.exposure.checked_add(intent.value).is_none_or(|after| after > limit)
     {
-        usage.exposure_frees_at = frees_at(books, holder);
+        let room = |open: Units| open.checked_add(intent.value).is_some_and(|sum| sum <= limit);
+        usage.exposure_frees_at = frees_at(books, holder, usage.exposure, now, room);
     }
     Ok(usage)
 }
 
-/// When the next open hold of a holder ends at the latest, if it is never taken.
-fn frees_at(books: &Books, holder: &str) -> Option<Timestamp> {
-    let first = books
+/// The first moment at which a holder's open holds leave `room`, if none of them is taken and none
+/// is added. What should have ended by now is not counted on: the chain may be slow to say so.
+fn frees_at(
+    books: &Books,
+    holder: &str,
+    exposure: Units,
+    now: Timestamp,
+    room: impl Fn(Units) -> bool,
+) -> Option<Timestamp> {
+    let mut ends: Vec<(Timestamp, Units)> = books
         .at_hand::<PaymentRow>()
         .filter(|row| row.state.is_open())
         .filter(|row| row.spans.iter().flat_map(|s| &s.0).any(|span| &*span.0 == holder))
-        .filter_map(|row| row.valid_before_s)
-        .min()?;
-    i64::try_from(first).ok().and_then(|s| Timestamp::from_second(s).ok())
+        .filter_map(|row| Some((ValidityWindow::released_at(row.valid_before_s?)?, row.value)))
+        .filter(|(ends_at, _)| *ends_at > now)
+        .collect();
+    ends.sort_unstable_by_key(|(ends_at, _)| *ends_at);
+    let mut open = exposure;
+    for (ends_at, value) in ends {
+        open = open.checked_sub(value)?;
+        if room(open) {
+            return Some(ends_at);
+        }
+    }
+    None
 }
 
 fn payee_standing(books: &mut Books, payee: &Payee) -> Result<PayeeStanding, LedgerError> {

@@ -36,7 +36,9 @@ mod walk;
 pub use agents::{Agent, NewAgent};
 pub use clock::{CLOCK_TOLERANCE, Clock};
 pub use error::LedgerError;
-pub use event::{Answer, Carried, Delivery, Event, Head, Later, Order, SharedHold, SignalAnswer};
+pub use event::{
+    Answer, Carried, Delivery, Event, Head, HourSet, Later, Order, SharedHold, SignalAnswer,
+};
 pub use facts::Alarm;
 pub use grant::{Grant, TransactionTerms, TreasuryGrant};
 pub use payments::OpenPayment;
@@ -52,7 +54,7 @@ pub use signals::SignalRecord;
 pub use store::OpenOptions;
 pub use verify::{Findings, HeadCopy};
 
-use imprest_domain::{Outcome, Reason, Verdict};
+use imprest_domain::{Outcome, PaymentId, Reason, Verdict};
 use jiff::Timestamp;
 use std::path::Path;
 use store::Store;
@@ -102,7 +104,7 @@ impl Ledger {
     }
 
     /// By how much the system's clock stands behind the books', when that is more than
-    /// [`CLOCK_TOLERANCE`]; nothing is paid unasked meanwhile.
+    /// [`CLOCK_TOLERANCE`]; nothing is held or signed meanwhile.
     pub fn clock_behind(&self) -> Option<jiff::SignedDuration> {
         let head = self.head();
         let (now, behind) = self.store.clock.now_after(&head);
@@ -110,23 +112,16 @@ impl Ledger {
     }
 
     /// The owner says that the system's clock is right and the books' was ahead: time goes on
-    /// from there. Windows that lie ahead stay as spent as they are.
+    /// from there. Windows that lie ahead stay as spent as they are, the rolling hours hold again
+    /// what the jump pushed out of them, and questions that were asked ahead of the clock lapse.
+    /// The payments of those questions come back.
     ///
     /// # Errors
     /// [`LedgerError::ClockAgrees`] when it is not behind, [`LedgerError::Locked`], or a failed
     /// write.
-    pub async fn accept_clock(&self) -> Result<(), LedgerError> {
+    pub async fn accept_clock(&self) -> Result<Vec<PaymentId>, LedgerError> {
         let to = self.store.clock.system();
-        self.store
-            .write(move |tx| {
-                if !tx.clock_behind {
-                    return Err(LedgerError::ClockAgrees);
-                }
-                let from = tx.now;
-                tx.set_now(to);
-                tx.append(Event::ClockSet { from, to }).map(|_| ())
-            })
-            .await
+        self.store.write(move |tx| clock::accept(tx, to)).await
     }
 
     /// Lets the file grow to `pages` pages at most, so that a test can run out of disk.

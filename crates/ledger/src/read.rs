@@ -373,12 +373,7 @@ impl Ledger {
                     .bind(holder)
                     .fetch_optional(&self.store.readers)
                     .await?;
-            let hour: HourUse = match minutes {
-                None => HourUse::default(),
-                Some(text) => serde_json::from_str(&text)
-                    .map_err(|_| LedgerError::damaged("a rolling hour"))?,
-            };
-            let settled = hour.units(now).unwrap_or(Units::MAX);
+            let settled = hour_of(minutes)?.units(now).unwrap_or(Units::MAX);
             return Ok(WindowUse { settled, held: Units::ZERO });
         }
         let row = sqlx::query(
@@ -406,8 +401,7 @@ impl Ledger {
                 .bind(holder)
                 .fetch_optional(&self.store.readers)
                 .await?;
-        let hour: Option<HourUse> = minutes.and_then(|text| serde_json::from_str(&text).ok());
-        Ok(hour.unwrap_or_default().count(self.now()))
+        Ok(hour_of(minutes)?.count(self.now()))
     }
 
     /// An agent's money by the books.
@@ -455,6 +449,12 @@ impl Ledger {
         .await?;
         Ok(Totals { waiting: row.try_get("waiting")?, agents: row.try_get("agents")? })
     }
+}
+
+/// A rolling hour as its cell holds it; none is an empty one, and one that cannot be read is not.
+fn hour_of(minutes: Option<String>) -> Result<HourUse, LedgerError> {
+    let Some(text) = minutes else { return Ok(HourUse::default()) };
+    serde_json::from_str(&text).map_err(|_| LedgerError::damaged("a rolling hour"))
 }
 
 /// Starts a query over payments that match, with `what` as its columns.

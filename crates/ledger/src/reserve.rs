@@ -128,7 +128,9 @@ impl Ledger {
     /// The limits are checked again at this moment: a yes lifts none of them.
     ///
     /// # Errors
-    /// [`LedgerError::NotWaiting`] when the question is answered or lapsed, or a failed write.
+    /// [`LedgerError::NotWaiting`] when the question is answered or lapsed,
+    /// [`LedgerError::ClockBehind`] while the clock is, or a failed write. The question stays as it
+    /// was.
     pub async fn approve(
         &self,
         approval: &ApprovalId,
@@ -213,15 +215,7 @@ impl Ledger {
         let mut lapsed = Vec::new();
         for approval in due {
             let approval: ApprovalId = read::id(approval)?;
-            let outcome = self
-                .store
-                .write(move |tx| {
-                    let asked = waiting(tx, &approval)?;
-                    let why = finding(ReasonCode::NoAnswer, None);
-                    close_question(tx, approval, &asked, Answer::Lapsed, why)?;
-                    Ok(asked.row.payment)
-                })
-                .await;
+            let outcome = self.store.write(move |tx| let_lapse(tx, approval)).await;
             match outcome {
                 Ok(payment) => lapsed.push(payment),
                 // Answered between the look and the write: then it did not lapse.
@@ -364,6 +358,9 @@ fn approve_and_hold(
         // Its time is up, whether or not it has been written down as lapsed yet.
         return Err(LedgerError::NotWaiting { approval, state: "lapsed".into() });
     }
+    if tx.clock_behind {
+        return Err(LedgerError::ClockBehind);
+    }
     let payment = asked.row.payment.clone();
     let facts = facts(tx, &fresh, alarm)?;
     let seen = facts.sightings(&fresh, asset);
@@ -384,12 +381,15 @@ fn approve_and_hold(
         return Ok(ApprovedStep::Refused { payment, verdict });
     }
     // The owner has seen what was odd about this payee and says yes to it.
-    signals::answered_by_approval(tx, &facts.all_sightings(&fresh, asset))?;
+    signals::answered_by_approval(tx, &seen)?;
     let authorization = hold(tx, &facts, payment.clone(), fresh, &verdict)?;
     Ok(ApprovedStep::Held { payment, account: facts.agent.account, authorization })
 }
 
 /// Appends the hold: counters, accounts and the authorisation's fields, all in this transaction.
+///
+/// None is made while the clock is behind: the signature's window would begin at the books' time,
+/// which the chain's clock may reach in an hour or in a year, and the money be held until then.
 fn hold(
     tx: &mut Tx<'_>,
     facts: &Facts,
@@ -397,6 +397,9 @@ fn hold(
     order: Order,
     verdict: &Verdict,
 ) -> Result<Authorization, LedgerError> {
+    if tx.clock_behind {
+        return Err(LedgerError::ClockBehind);
+    }
     let mut nonce = B256::ZERO;
     getrandom::fill(nonce.as_mut_slice())
         .map_err(|e| LedgerError::Stopped { why: format!("no random numbers: {e}") })?;
@@ -505,6 +508,14 @@ fn waiting(tx: &mut Tx<'_>, approval: &ApprovalId) -> Result<Asked, LedgerError>
         return Err(LedgerError::damaged("a question that was never asked"));
     };
     Ok(Asked { row, verdict: verdict.read()?, expires_ms: question.expires_ms })
+}
+
+/// Ends a question that nobody answered in time.
+pub(crate) fn let_lapse(tx: &mut Tx<'_>, approval: ApprovalId) -> Result<PaymentId, LedgerError> {
+    let asked = waiting(tx, &approval)?;
+    let why = finding(ReasonCode::NoAnswer, None);
+    close_question(tx, approval, &asked, Answer::Lapsed, why)?;
+    Ok(asked.row.payment)
 }
 
 fn close_question(

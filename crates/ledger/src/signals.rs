@@ -29,7 +29,8 @@ pub struct SignalRecord {
 }
 
 impl Ledger {
-    /// Records that something looks odd. The same thing said twice is said once while it is open.
+    /// Records that something looks odd. While a signal of a kind and subject is open it stands for
+    /// all of them; one that ends by quiet stands for an hour.
     ///
     /// # Errors
     /// When the write fails.
@@ -96,15 +97,20 @@ impl Ledger {
             .await
     }
 
-    /// Signals, newest first: those that count or may count again, and the last `limit` of all.
+    /// Signals, newest first: all that wait for an answer, and the last `limit` of all.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn signals(&self, limit: u32) -> Result<Vec<SignalRecord>, LedgerError> {
-        let rows = sqlx::query("SELECT * FROM signals ORDER BY seq DESC LIMIT ?")
-            .bind(i64::from(limit.clamp(1, 5_000)))
-            .fetch_all(&self.store.readers)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM signals
+             WHERE seq IN (SELECT seq FROM signals ORDER BY seq DESC LIMIT ?)
+                OR (ack_ms IS NULL AND kind <> 'price_jumped')
+             ORDER BY seq DESC",
+        )
+        .bind(i64::from(limit.clamp(1, 5_000)))
+        .fetch_all(&self.store.readers)
+        .await?;
         let now = self.now();
         rows.iter()
             .map(|row| {
@@ -162,11 +168,19 @@ impl Ledger {
     }
 }
 
-/// Appends each sighting that no open signal says already.
+/// How long a signal that ends by quiet is not said again, in milliseconds: its quiet begins
+/// anew with each, and a payee that is asked often would fill the log.
+const SAID_FOR_MS: i64 = 60 * 60 * 1000;
+
+/// Appends each sighting that no open signal of its kind and subject stands for already. Another
+/// address or price of the same payee says nothing new, and whoever names one would otherwise
+/// decide how many signals there are.
 pub(crate) fn raise(tx: &mut Tx<'_>, seen: &[Sighting]) -> Result<(), LedgerError> {
     for Sighting { kind, subject, detail } in seen {
-        let said =
-            |row: &SignalRow| row.kind == *kind && row.subject == *subject && row.detail == *detail;
+        let since = tx.now.as_millisecond().saturating_sub(SAID_FOR_MS);
+        let stands =
+            |row: &SignalRow| !matches!(kind.clears(), Clears::Quiet { .. }) || row.at_ms > since;
+        let said = |row: &SignalRow| row.kind == *kind && row.subject == *subject && stands(row);
         if open(tx, said).is_empty() {
             tx.append(Event::SignalRaised {
                 kind: *kind,

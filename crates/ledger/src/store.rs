@@ -42,6 +42,7 @@ pub(crate) struct Tx<'g> {
     pub(crate) seals: &'g mut Seals,
     log: &'g mut Pending,
     begun: &'g mut bool,
+    version: i64,
     pub(crate) head: Head,
     /// The one clock.
     pub(crate) now: Timestamp,
@@ -103,7 +104,7 @@ impl Tx<'_> {
     pub(crate) fn file(&mut self) -> Result<&Connection, LedgerError> {
         let disk = disk(self.books)?;
         if !*self.begun {
-            begin(disk)?;
+            begin(disk, self.version)?;
             *self.begun = true;
         }
         still_in_transaction(disk)?;
@@ -121,12 +122,14 @@ enum Message {
 }
 
 /// How one job of a group ended, as far as the group must know.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum JobEnd {
     Done,
     Failed,
     /// SQLite then has rolled back the whole transaction by itself.
     DiskFull,
+    /// The disk could not be read, or not as what was written: nothing more is decided on it.
+    Unsound(String),
 }
 
 /// The ledger's file and its one writer.
@@ -180,6 +183,7 @@ impl Store {
             let end = match &result {
                 Ok(_) => JobEnd::Done,
                 Err(LedgerError::DiskFull) => JobEnd::DiskFull,
+                Err(LedgerError::Unsound(why)) => JobEnd::Unsound(why.clone()),
                 Err(_) => JobEnd::Failed,
             };
             let settle = move |committed: Result<(), LedgerError>| {
@@ -213,6 +217,8 @@ impl Store {
 
 struct Writer {
     books: Books,
+    /// The file's [`file_version`] when it was opened: nobody else writes to it.
+    version: i64,
     seals: Seals,
     clock: Clock,
     heads: watch::Sender<Head>,
@@ -239,9 +245,10 @@ impl Writer {
         migrate::migrate(&mut conn, path).map_err(named)?;
         let head = read_head(&conn).map_err(named)?;
         let seals = Seals::read(&conn).map_err(named)?;
+        let version = file_version(&conn).map_err(named)?;
         let books = Books::over(conn).map_err(named)?;
         heads.send_replace(head);
-        Ok(Writer { books, seals, clock, heads, stopped })
+        Ok(Writer { books, version, seals, clock, heads, stopped })
     }
 
     fn run(mut self, mut queue: mpsc::Receiver<Message>, closed: DropGuard) {
@@ -315,7 +322,7 @@ impl Writer {
     ) -> Result<(), LedgerError> {
         let mut log = Pending::default();
         let mut begun = false;
-        let mut full = false;
+        let (mut full, mut unsound) = (false, None);
         for job in jobs {
             let (now, clock_behind) = self.clock.now_after(head);
             let (events, kept) = (log.events.len(), log.kept_requests.len());
@@ -324,6 +331,7 @@ impl Writer {
                 seals: &mut self.seals,
                 log: &mut log,
                 begun: &mut begun,
+                version: self.version,
                 head: *head,
                 now,
                 clock_behind,
@@ -336,6 +344,8 @@ impl Writer {
                     self.books.keep();
                     *head = reached;
                 }
+                // The rest of the group runs in vain, so that all of it is told why.
+                JobEnd::Unsound(why) => unsound = Some(why),
                 JobEnd::Failed | JobEnd::DiskFull => {
                     self.books.take_back();
                     log.events.truncate(events);
@@ -343,6 +353,9 @@ impl Writer {
                     full |= end == JobEnd::DiskFull;
                 }
             }
+        }
+        if let Some(why) = unsound {
+            return Err(LedgerError::Unsound(why));
         }
         if full {
             return Err(LedgerError::DiskFull);
@@ -357,7 +370,7 @@ impl Writer {
             return Ok(());
         }
         if !begun {
-            begin(disk(&self.books)?)?;
+            begin(disk(&self.books)?, self.version)?;
         }
         self.write_down(&log, head)?;
         disk(&self.books)?.execute_batch("COMMIT")?;
@@ -394,12 +407,22 @@ fn disk(books: &Books) -> Result<&Connection, LedgerError> {
     books.disk.as_ref().ok_or_else(|| LedgerError::Stopped { why: "there is no file".into() })
 }
 
+/// SQLite's count of what other connections have committed to the file.
+fn file_version(conn: &Connection) -> Result<i64, LedgerError> {
+    Ok(conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+}
+
 /// Starts the transaction, waiting out any other program that holds the file: nothing has been
-/// written yet, so waiting loses nothing.
-fn begin(conn: &Connection) -> Result<(), LedgerError> {
+/// written yet, so waiting loses nothing. A file that another program has written to since it was
+/// opened is not the one that decisions were made on.
+fn begin(conn: &Connection, version: i64) -> Result<(), LedgerError> {
     loop {
         match conn.execute_batch("BEGIN IMMEDIATE") {
-            Ok(()) => return Ok(()),
+            Ok(()) if file_version(conn)? == version => return Ok(()),
+            Ok(()) => {
+                let why = "another program has written to the ledger’s file";
+                return Err(LedgerError::Stopped { why: why.into() });
+            }
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                 tracing::warn!("another program holds the ledger’s file; waiting for it");
             }

@@ -99,7 +99,8 @@ impl Ledger {
     }
 
     /// Takes the vault's key, after checking that the log is the one it sealed. From now on every
-    /// commit is sealed. `expected` says that there has to be a seal.
+    /// commit is sealed. There has to be a seal when `expected`, and always once the log holds
+    /// something that gives authority, which only an open vault can have written.
     ///
     /// # Errors
     /// [`LedgerError::Forged`] when the seal, or what stands behind it, is not the vault's work;
@@ -110,12 +111,28 @@ impl Ledger {
                 let file = tx.file()?;
                 let fault = match Seal::read(file)? {
                     Some(seal) => broken_seal(file, &seal, &key)?,
-                    None if expected => Some("its seal is gone".to_owned()),
+                    None if expected || authority_after(file, 0)?.is_some() => {
+                        Some("its seal is gone".to_owned())
+                    }
                     None => None,
                 };
                 if let Some(what) = fault {
                     return Err(LedgerError::Forged { what });
                 }
+                tx.seals.set_key(Some(key));
+                Ok(())
+            })
+            .await
+    }
+
+    /// Takes the vault's key and seals the log as it is, because its owner says that it is right:
+    /// after an upgrade from books without a seal, or when a seal was lost.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub async fn adopt(&self, key: SealKey) -> Result<(), LedgerError> {
+        self.store
+            .write(move |tx| {
                 tx.seals.set_key(Some(key));
                 Ok(())
             })
@@ -148,14 +165,19 @@ fn broken_seal(
     if hash_at(conn, seal.seq)? != Some(seal.hash) && seal.seq > 0 {
         return Ok(Some(format!("event {} is not the one that was sealed", seal.seq)));
     }
+    let unsealed = authority_after(conn, seal.seq)?;
+    Ok(unsealed.map(|(seq, kind)| format!("event {seq} ({kind}) was written without the vault")))
+}
+
+/// The first event after another that gives authority.
+fn authority_after(conn: &Connection, seq: u64) -> Result<Option<(u64, String)>, LedgerError> {
     let mut statement =
         conn.prepare("SELECT seq, kind, body FROM events WHERE seq > ? ORDER BY seq")?;
-    let mut rows = statement.query([seal.seq])?;
+    let mut rows = statement.query([seq])?;
     while let Some(row) = rows.next()? {
         let (kind, body): (String, String) = (row.get(1)?, row.get(2)?);
         if Event::parse(&kind, &body).is_ok_and(|event| event.needs_the_vault()) {
-            let seq: u64 = row.get(0)?;
-            return Ok(Some(format!("event {seq} ({kind}) was written without the vault")));
+            return Ok(Some((row.get(0)?, kind)));
         }
     }
     Ok(None)

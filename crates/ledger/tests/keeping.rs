@@ -3,8 +3,8 @@
 mod common;
 
 use common::*;
-use imprest_domain::{Danger, Grade};
-use imprest_ledger::{HeadCopy, Ledger, LedgerError, PaymentFilter, Reserved, SealKey};
+use imprest_domain::{B256, Danger, Grade, SignalKind, Subject};
+use imprest_ledger::{Head, HeadCopy, Ledger, LedgerError, PaymentFilter, Reserved, SealKey};
 use rusqlite::Connection;
 use std::fs;
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ fn key(byte: u8) -> SealKey {
 /// Books under a seal, with a few payments.
 async fn sealed() -> Desk {
     let desk = Desk::open(10, 1_000).await;
-    desk.ledger.open_seal(key(1), false).await.expect("takes the key");
+    desk.ledger.adopt(key(1)).await.expect("takes the key");
     for _ in 0..3 {
         let held = desk.held(10).await;
         desk.ledger.settle(held.payment(), imprest_domain::B256::ZERO, 1).await.expect("settles");
@@ -72,6 +72,105 @@ async fn another_vaults_key_and_a_missing_seal_are_noticed() {
     forge(&path, "DELETE FROM seals");
     let ledger = Ledger::open(&path).await.expect("opens");
     assert!(matches!(ledger.open_seal(key(1), true).await, Err(LedgerError::Forged { .. })));
+}
+
+#[tokio::test]
+async fn a_lost_seal_is_noticed_by_itself_and_only_the_owner_gets_over_it() {
+    let desk = sealed().await;
+    let path = desk.path();
+    desk.ledger.clone().close().await;
+    forge(&path, "DELETE FROM seals");
+    let ledger = Ledger::open(&path).await.expect("opens");
+    // Nothing else is known: there is no copy of the end that tells of a seal.
+    let lost = ledger.open_seal(key(1), false).await;
+    assert!(matches!(lost, Err(LedgerError::Forged { .. })), "{lost:?}");
+    ledger.adopt(key(1)).await.expect("seals");
+    let found = ledger.verify(None).await.expect("reads");
+    assert_eq!((found.sealed, found.faults.len()), (Some(ledger.head().seq), 0));
+    ledger.close().await;
+    let ledger = Ledger::open(&path).await.expect("opens");
+    ledger.open_seal(key(1), false).await.expect("it is under its seal again");
+}
+
+/// Appends an event with a right hash behind everything that was sealed.
+fn append(path: &std::path::Path, kind: &str, payment: Option<&str>, body: &str) {
+    let conn = Connection::open(path).expect("opens");
+    let (seq, at_ms, hash) = conn
+        .query_row("SELECT seq, at_ms, hash FROM events ORDER BY seq DESC LIMIT 1", (), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))
+        })
+        .expect("has events");
+    let head = Head { seq, at_ms, hash: B256::from_slice(&hash) };
+    let next = head.next(at_ms, body);
+    conn.execute(
+        "INSERT INTO events (seq, at_ms, kind, payment, body, hash) VALUES (?, ?, ?, ?, ?, ?)",
+        (next.seq, at_ms, kind, payment, body, next.hash.as_slice()),
+    )
+    .expect("appends");
+}
+
+async fn faults_after(desk: Desk, forge: impl FnOnce(&std::path::Path)) -> Vec<String> {
+    let path = desk.path();
+    desk.ledger.clone().close().await;
+    forge(&path);
+    let ledger = Ledger::open(&path).await.expect("opens");
+    let found = ledger.verify(None).await.expect("reads");
+    ledger.close().await;
+    found.faults
+}
+
+#[tokio::test]
+async fn what_only_the_owner_ends_never_ends_by_itself() {
+    let desk = sealed().await;
+    let (kind, subject) = (SignalKind::RefusalBurst, Subject::Desk);
+    desk.ledger.raise_signal(kind, subject.clone(), "seen".into()).await.expect("raises");
+    desk.ledger.agreed(kind, subject).await.expect("does nothing");
+    let signal = desk.ledger.head().seq;
+    assert!(!desk.ledger.signals(10).await.expect("reads")[0].over);
+    let faults = faults_after(desk, |path| {
+        let body = format!(r#"{{"event":"signal_answered","signal":{signal},"by":"agreement"}}"#);
+        append(path, "signal_answered", None, &body);
+        let ended = "UPDATE signals SET ack_ms = (SELECT max(at_ms) FROM events)";
+        Connection::open(path).expect("opens").execute(ended, ()).expect("ends");
+    })
+    .await;
+    assert!(faults.iter().any(|fault| fault.contains("cannot have happened")), "{faults:?}");
+}
+
+#[tokio::test]
+async fn a_payment_begins_once() {
+    let desk = sealed().await;
+    let open = desk.held(10).await;
+    let payment = open.payment().to_string();
+    let refused = {
+        let Reserved::Refused { .. } = desk.reserve(1_000, None).await else { panic!("over") };
+        let conn = Connection::open(desk.path()).expect("opens");
+        let body: String = conn
+            .query_row("SELECT body FROM events WHERE kind = 'payment_refused'", (), |row| {
+                row.get(0)
+            })
+            .expect("was refused");
+        let was: serde_json::Value = serde_json::from_str(&body).expect("is JSON");
+        body.replace(was["payment"].as_str().expect("has one"), &payment)
+    };
+    let faults = faults_after(desk, |path| {
+        append(path, "payment_refused", Some(&payment), &refused);
+    })
+    .await;
+    assert!(faults.iter().any(|fault| fault.contains("beginning a second time")), "{faults:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_decided_on_a_file_that_somebody_else_writes() {
+    let desk = Desk::open(10, 30).await;
+    let _held = desk.held(10).await;
+    forge(&desk.path(), "UPDATE counters SET held = 0, settled = 0");
+    let order = || desk.order(10, None);
+    let stopped = desk.ledger.reserve(order(), usdc(), Danger::Calm, MINUTES).await;
+    let said = stopped.expect_err("stops").to_string();
+    assert!(said.contains("another program has written to the ledger"), "{said}");
+    let again = desk.ledger.reserve(order(), usdc(), Danger::Calm, MINUTES).await;
+    assert!(matches!(again, Err(LedgerError::Stopped { .. })));
 }
 
 #[tokio::test]

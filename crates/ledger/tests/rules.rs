@@ -4,11 +4,11 @@ mod common;
 
 use common::*;
 use imprest_domain::{
-    Address, Budget, Danger, Effect, Grade, NewPayeeRule, Outcome, Payee, ReasonCode, SignalKind,
-    Subject, Units, Window,
+    Address, B256, Budget, Danger, Effect, Grade, NewPayeeRule, Outcome, Payee, ReasonCode,
+    SignalKind, Subject, Units, Window,
 };
-use imprest_ledger::{Approved, Delivery, LedgerError, Reserved};
-use jiff::SignedDuration;
+use imprest_ledger::{Approved, Delivery, LedgerError, NewAgent, Order, Reserved};
+use jiff::{SignedDuration, Timestamp};
 
 const NOON: &str = "2026-11-22T12:00:00Z";
 
@@ -355,12 +355,116 @@ async fn a_steward_pays_strangers_only_up_to_its_cap() {
 #[tokio::test]
 async fn eighty_percent_warns_and_changes_nothing() {
     let desk = Desk::open(100, 100).await;
-    let Reserved::Granted { verdict, .. } = desk.reserve(80, None).await else { panic!("no") };
+    let Reserved::Granted { verdict, .. } = desk.reserve(79, None).await else { panic!("no") };
     assert_eq!(verdict.warnings().count(), 0);
     let Reserved::Granted { verdict, .. } = desk.reserve(1, None).await else { panic!("no") };
     let warned = verdict.warnings().next().expect("warned");
     assert_eq!((warned.code, warned.effect), (ReasonCode::OverPerDay, Effect::Warn));
     assert_eq!(verdict.outcome, Outcome::Allow);
+}
+
+#[tokio::test]
+async fn open_holds_say_when_enough_of_them_has_ended() {
+    let hands = Hands::at(NOON);
+    let limits = Budget { limit_units_exposure: Some(units(20)), ..budget(20, 1_000) };
+    let desk = Desk::with(limits, hands.options()).await;
+    for (value, lives_s) in [(3, 120), (12, 60), (5, 90)] {
+        let mut order = desk.order(value, None);
+        order.max_timeout_s = lives_s;
+        assert_eq!(verdict(&desk.ask(order).await).0, "granted");
+    }
+    let frees_after_s = async |value: u128| {
+        let asked = desk.reserve(value, None).await;
+        let Reserved::Refused { verdict: why, .. } = &asked else { panic!("{asked:?}") };
+        let noon: Timestamp = NOON.parse().expect("a time");
+        let at = why.objections().find(|r| r.code == ReasonCode::OverExposure)?.resets_at?;
+        Some(at.duration_since(noon).as_secs())
+    };
+    // A signature's end, and the half minute until its hold can come back.
+    assert_eq!(frees_after_s(12).await, Some(60 + 30));
+    assert_eq!(frees_after_s(13).await, Some(90 + 30), "the first one to end is not enough");
+    assert_eq!(frees_after_s(18).await, Some(120 + 30));
+    // What should have ended by now is no promise.
+    hands.turn(SignedDuration::from_secs(90));
+    assert_eq!(frees_after_s(1).await, Some(90 + 30));
+    assert_eq!(frees_after_s(9).await, None);
+}
+
+#[tokio::test]
+async fn a_price_that_jumped_says_when_it_is_forgotten() {
+    let hands = Hands::at(NOON);
+    let desk = Desk::with(budget(20, 1_000), hands.options()).await;
+    let subject = Subject::Payee { origin: shop().origin };
+    let detail = "it asks three times as much".to_owned();
+    desk.ledger
+        .raise_signal(SignalKind::PriceJumped, subject.clone(), detail)
+        .await
+        .expect("raises");
+    let tomorrow = NOON.parse::<Timestamp>().expect("a time") + SignedDuration::from_hours(24);
+    let per_payment = async || {
+        let asked = desk.reserve(11, None).await;
+        let Reserved::Asked { verdict: why, .. } = &asked else { panic!("{asked:?}") };
+        why.objections().find(|r| r.code == ReasonCode::OverPerPayment).and_then(|r| r.resets_at)
+    };
+    assert_eq!(per_payment().await, Some(tomorrow));
+    // What only the owner ends has no moment, and no alarm of the desk's own has one.
+    let detail = "it names another address".to_owned();
+    let order = desk.order(11, Some("with an alarm"));
+    let asked = desk.ledger.reserve(order, usdc(), Danger::Wary, MINUTES).await.expect("decides");
+    let Reserved::Asked { verdict: why, .. } = &asked else { panic!("{asked:?}") };
+    assert!(why.objections().all(|reason| reason.resets_at.is_none()), "{why:?}");
+    desk.ledger.raise_signal(SignalKind::PayToChanged, subject, detail).await.expect("raises");
+    let order = desk.order(11, Some("another address"));
+    let asked = desk.ask(order).await;
+    let Reserved::Asked { verdict: why, .. } = &asked else { panic!("{asked:?}") };
+    assert!(why.objections().all(|reason| reason.resets_at.is_none()), "{why:?}");
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_be_is_refused_and_nobody_else_is_stopped() {
+    let desk = Desk::open(10, 100).await;
+    let new = |name: &str| NewAgent {
+        name: name.parse().expect("a name"),
+        account: 7,
+        address: Address::repeat_byte(0x77),
+        grade: Grade::L3,
+        budget: budget(10, 100),
+        shared: None,
+        token_sha256: "77".into(),
+    };
+    let scout = &desk.agent;
+    for (taken, agent) in [
+        ("account", NewAgent { account: scout.account, ..new("Other") }),
+        ("address", NewAgent { address: scout.address, ..new("Other") }),
+        ("token", NewAgent { token_sha256: "aa".into(), ..new("Other") }),
+    ] {
+        let refused = desk.ledger.add_agent(agent).await.expect_err(taken);
+        assert!(matches!(refused, LedgerError::AgentClash { what } if what == taken), "{refused}");
+    }
+    let mut other_asset = budget(10, 100);
+    other_asset.asset.chain_id += 1;
+    let shared = desk.ledger.add_shared("Team".parse().expect("a name"), budget(10, 100)).await;
+    let shared = Some(shared.expect("adds").id);
+    let foreign = NewAgent { budget: other_asset, shared: shared.clone(), ..new("Other") };
+    let refused = desk.ledger.add_agent(foreign).await.expect_err("another asset");
+    assert!(matches!(refused, LedgerError::OtherAsset), "{refused}");
+    let other = desk.ledger.add_agent(NewAgent { shared, ..new("Other") }).await.expect("adds");
+    let refused = desk.ledger.rotate_token(&other.id, "aa".into()).await.expect_err("taken");
+    assert!(matches!(refused, LedgerError::AgentClash { what: "token" }), "{refused}");
+    assert_eq!(verdict_of(&desk, 1).await.0, "granted", "the writer goes on");
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_no_empty_hour() {
+    let desk = Desk::open(10, 100).await;
+    let _held = desk.held(1).await;
+    let holder = desk.agent.id.as_str();
+    assert_eq!(desk.ledger.count_this_hour(holder).await.expect("reads"), 1);
+    let file = rusqlite::Connection::open(desk.path()).expect("opens");
+    file.execute("UPDATE hours SET minutes = 'none'", []).expect("writes");
+    let read = desk.ledger.count_this_hour(holder).await;
+    assert!(matches!(read, Err(LedgerError::Damaged { .. })), "{read:?}");
 }
 
 #[tokio::test]
@@ -370,4 +474,64 @@ async fn a_budget_keeps_its_asset() {
     other.asset.chain_id += 1;
     let refused = desk.ledger.set_budget(&desk.agent.id, other).await;
     assert!(matches!(refused, Err(LedgerError::OtherAsset)));
+}
+
+#[tokio::test]
+async fn many_addresses_of_one_payee_are_one_signal() {
+    let desk = Desk::open(10, 1_000).await;
+    let halt = Subject::Agent { agent: desk.agent.id.clone() };
+    let seen = "seen".to_owned();
+    desk.ledger.raise_signal(SignalKind::Undelivered, halt, seen).await.expect("raises");
+    for n in 1..=40 {
+        let mut order = desk.order(1, None);
+        order.intent.payee.pay_to = Address::repeat_byte(n);
+        order.url = format!("http://127.0.0.1:4021/{n}");
+        let answer = desk.ask(order).await;
+        assert_ne!(verdict(&answer).0, "granted", "{answer:?}");
+    }
+    let desk = desk.again().await;
+    let kinds: Vec<_> =
+        desk.ledger.signals(1).await.expect("reads").iter().map(|s| s.signal.kind).collect();
+    let burst = kinds.iter().filter(|kind| **kind == SignalKind::RefusalBurst).count();
+    assert!(burst <= 1, "{kinds:?}");
+    let kinds: Vec<_> = kinds.into_iter().filter(|k| *k != SignalKind::RefusalBurst).collect();
+    assert_eq!(kinds, [SignalKind::PayToChanged, SignalKind::Undelivered], "asked for one only");
+}
+
+#[tokio::test]
+async fn a_price_that_goes_on_jumping_keeps_its_danger() {
+    let hands = Hands::at("2026-03-02T10:00:00Z");
+    let desk = Desk::with(budget(100, 10_000), hands.options()).await;
+    for _ in 0..3 {
+        let held = desk.held(10).await;
+        desk.ledger.settle(held.payment(), B256::random(), 1).await.expect("settles");
+    }
+    let payee = Subject::Payee { origin: shop().origin };
+    let danger = async || desk.ledger.danger_of(payee.clone()).await.expect("reads").0;
+    for day in 0..3 {
+        desk.reserve(25, None).await;
+        assert_eq!(danger().await, Danger::Wary, "on day {day}");
+        // Said once an hour at most.
+        desk.reserve(26, None).await;
+        let jumps = desk.ledger.signals(50).await.expect("reads");
+        assert_eq!(jumps.len(), day + 1, "{jumps:?}");
+        hands.turn(SignedDuration::from_hours(23));
+        assert_eq!(danger().await, Danger::Wary);
+        hands.turn(SignedDuration::from_hours(2));
+        assert_eq!(danger().await, Danger::Calm);
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_was_replaced_meanwhile_gets_nothing() {
+    let desk = Desk::open(10, 100).await;
+    let with =
+        |credential: &str| Order { credential: Some(credential.to_owned()), ..desk.order(1, None) };
+    let known = desk.ledger.credential_of(&desk.agent.id).await.expect("reads");
+    assert_eq!(known.as_deref(), Some("aa"));
+    assert_eq!(verdict(&desk.ask(with("aa")).await).0, "granted");
+    desk.ledger.rotate_token(&desk.agent.id, "bb".into()).await.expect("rotates");
+    let late = desk.ask(with("aa")).await;
+    assert_eq!(verdict(&late), ("refused", vec![ReasonCode::AgentRevoked]));
+    assert_eq!(verdict(&desk.ask(with("bb")).await).0, "granted");
 }

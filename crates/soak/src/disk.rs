@@ -153,7 +153,12 @@ async fn session(mount: &Mount, story: &mut Story, steps: u32) -> Seen<Option<Le
             story.tell(&ledger, steps).await?;
             Ok(Some(ledger))
         }
-        Err(LedgerError::Unreadable { .. } | LedgerError::DiskFull | LedgerError::Database(_)) => {
+        Err(
+            LedgerError::Unreadable { .. }
+            | LedgerError::DiskFull
+            | LedgerError::Unsound(_)
+            | LedgerError::Database(_),
+        ) => {
             story.figures.count("openings refused");
             Ok(None)
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::AssetId;
+use crate::{AssetId, HourUse, minute_of};
 use alloy_primitives::Address;
 use jiff::SignedDuration;
 
@@ -26,6 +26,7 @@ pub(super) struct World {
     pub(super) payee: PayeeStanding,
     pub(super) danger: Danger,
     pub(super) danger_why: Option<String>,
+    pub(super) danger_until: Lowers,
     pub(super) usual_price: Option<Units>,
     pub(super) frozen: bool,
     pub(super) approved: bool,
@@ -65,6 +66,7 @@ impl World {
             payee: PayeeStanding::Known,
             danger: Danger::Calm,
             danger_why: None,
+            danger_until: Lowers::default(),
             usual_price: None,
             frozen: false,
             approved: false,
@@ -97,6 +99,7 @@ impl World {
             payee: self.payee,
             danger: self.danger,
             danger_why: self.danger_why.as_deref(),
+            danger_until: self.danger_until,
             usual_price: self.usual_price,
             frozen: self.frozen,
             approved: self.approved,
@@ -441,11 +444,70 @@ fn open_holds_are_bounded_at_any_instant() {
     assert_eq!((reason.remedy, reason.resets_at), (Remedy::Owner, None));
 }
 
+/// Danger that ends by quiet says when, as far as it stands in the way; the rest is the owner's.
 #[test]
-fn warns_from_above_eighty_percent_and_changes_nothing() {
+fn what_danger_takes_away_comes_back_at_a_moment() {
+    let later = |minutes| Some(World::calm().now + SignedDuration::from_mins(minutes));
+    let mut w = World::calm();
+    w.danger_until = Lowers { to_calm: later(30), to_wary: later(20), to_guarded: later(10) };
+    w.danger = Danger::Halted;
+    let reason = w.finding(ReasonCode::GradeTooLow);
+    assert_eq!((reason.resets_at, reason.remedy), (later(10), Remedy::Time));
+    w.danger = Danger::Guarded;
+    let reason = w.finding(ReasonCode::GradeAsks);
+    assert_eq!((reason.resets_at, reason.remedy), (later(20), Remedy::Owner), "it is a question");
+    // A grade that was never given does not come back.
+    w.agent.granted = Grade::L2;
+    assert_eq!(w.finding(ReasonCode::GradeAsks).resets_at, None);
+    w.agent.granted = Grade::L1;
+    let reason = w.finding(ReasonCode::GradeTooLow);
+    assert_eq!((reason.resets_at, reason.remedy), (None, Remedy::Owner));
+    // Half of 25 is not enough, and the whole would be.
+    let mut w = World { danger: Danger::Wary, danger_until: w.danger_until, ..World::calm() };
+    w.intent.value = units(13);
+    let reason = w.finding(ReasonCode::OverPerPayment);
+    assert_eq!((reason.resets_at, reason.remedy), (later(30), Remedy::Owner));
+    w.budget.over_payment = OverPayment::Deny;
+    let reason = w.finding(ReasonCode::OverPerPayment);
+    assert_eq!((reason.resets_at, reason.remedy), (later(30), Remedy::Time));
+    w.intent.value = units(26);
+    let reason = w.finding(ReasonCode::OverPerPayment);
+    assert_eq!((reason.resets_at, reason.remedy), (None, Remedy::Owner));
+    w.intent.value = units(12);
+    assert_eq!(w.finding(ReasonCode::OverPerPayment).resets_at, None, "it fits");
+    // What waits for the owner says no moment, as before.
+    w.danger_until = Lowers::default();
+    w.intent.value = units(13);
+    let reason = w.finding(ReasonCode::OverPerPayment);
+    assert_eq!((reason.resets_at, reason.remedy), (None, Remedy::Owner));
+}
+
+#[test]
+fn counts_and_open_holds_warn_like_the_other_limits() {
+    let mut w = World::calm();
+    w.budget.limit_count_per_hour = Some(10);
+    w.budget.limit_units_exposure = Some(units(100));
+    for (before, effect) in
+        [(6, Effect::Pass), (7, Effect::Warn), (9, Effect::Warn), (10, Effect::Deny)]
+    {
+        w.usage.hour = HourUse::default();
+        for _ in 0..before {
+            w.usage.hour.add(minute_of(w.now), units(1)).expect("small");
+        }
+        assert_eq!(w.finding(ReasonCode::OverCountPerHour).effect, effect, "{before}");
+        w.usage.exposure = units(10 * before + 5 * u128::from(before == 10));
+        assert_eq!(w.finding(ReasonCode::OverExposure).effect, effect, "{before}");
+    }
+    // None at all is a no, and nothing comes near it.
+    w.budget.limit_count_per_hour = Some(0);
+    assert_eq!(w.finding(ReasonCode::OverCountPerHour).effect, Effect::Deny);
+}
+
+#[test]
+fn warns_from_eighty_percent_on_and_changes_nothing() {
     for (used, effect) in [
-        (70, Effect::Pass), // with this payment 80, which is 80 %
-        (71, Effect::Warn),
+        (69, Effect::Pass), // with this payment 79
+        (70, Effect::Warn),
         (90, Effect::Warn),
         (91, Effect::Deny),
     ] {
@@ -458,7 +520,7 @@ fn warns_from_above_eighty_percent_and_changes_nothing() {
         let outcome = if effect == Effect::Deny { Outcome::Deny } else { Outcome::Allow };
         assert_eq!(w.verdict().outcome, outcome);
     }
-    // Five times 9 is 45, above four times 11; the figures are whole.
+    // Five times 9 is 45, not below four times 11; the figures are whole.
     let mut w = World::calm();
     w.budget.limit_units_per_day = Some(units(11));
     w.intent.value = units(9);

@@ -29,6 +29,37 @@ fn level(signals: &[Signal], acks: &[Ack], minutes: i64) -> Danger {
 
 const DAY: i64 = 24 * 60;
 
+/// When danger is down at calm, wary and guarded, in minutes after the start.
+fn lowers(signals: &[Signal], acks: &[Ack], minutes: i64) -> [Option<i64>; 3] {
+    let found = lowers_at(signals, acks, &[Subject::Desk, payee()], after(minutes));
+    [Danger::Calm, Danger::Wary, Danger::Guarded]
+        .map(|level| found.to(level).map(|at| at.duration_since(start()).as_mins()))
+}
+
+#[test]
+fn what_ends_by_quiet_says_when() {
+    use SignalKind::*;
+    let (jump, desk) = (|seq, at| signal(seq, at, PriceJumped, payee()), Subject::Desk);
+    assert_eq!(lowers(&[], &[], 7), [Some(7); 3], "it is calm");
+    assert_eq!(lowers(&[jump(1, 0)], &[], 60), [Some(DAY), Some(60), Some(60)]);
+    assert_eq!(lowers(&[jump(1, 0), jump(2, 90)], &[], 100)[0], Some(DAY + 90), "the last one");
+    // What waits for the owner has no moment, and holds back what would end by quiet.
+    let both = [jump(1, 0), signal(2, 5, PayToChanged, payee())];
+    assert_eq!(lowers(&both, &[], 10), [None, None, Some(10)]);
+    let seen = [Ack { seq: 2, at: after(9) }];
+    assert_eq!(lowers(&both, &seen, 10), [Some(DAY), Some(10), Some(10)]);
+    // Books and chain agree again: an hour is left.
+    let differ = [signal(3, 0, BooksDiffer, desk.clone())];
+    assert_eq!(lowers(&differ, &[], 1), [None, None, Some(1)]);
+    let agreed = [Ack { seq: 3, at: after(20) }];
+    assert_eq!(lowers(&differ, &agreed, 30), [Some(80), Some(80), Some(30)]);
+    let halted = [signal(4, 0, BooksBroken, desk)];
+    assert_eq!(lowers(&halted, &[], 1), [None; 3]);
+    // Another payee's price is not this one's.
+    let other = Subject::Payee { origin: "https://other.example".into() };
+    assert_eq!(lowers(&[signal(5, 0, PriceJumped, other)], &[], 1), [Some(1); 3]);
+}
+
 #[test]
 fn words_read_back_and_are_what_serde_writes() {
     for (i, kind) in SignalKind::ALL.into_iter().enumerate() {

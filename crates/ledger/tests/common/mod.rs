@@ -209,5 +209,6 @@ pub fn order(agent: &AgentId, value: u128, key: Option<&str>) -> Order {
         offer: "{}".into(),
         max_timeout_s: 60,
         kept_request: None,
+        credential: None,
     }
 }

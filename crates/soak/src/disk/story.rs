@@ -138,7 +138,7 @@ impl Story {
                 self.figures.count("errors: disk full");
                 Ok(None)
             }
-            Err(LedgerError::Database(_)) => {
+            Err(LedgerError::Database(_) | LedgerError::Unsound(_)) => {
                 self.figures.count("errors: unread");
                 Ok(None)
             }
@@ -150,7 +150,9 @@ impl Story {
     fn read<T>(&mut self, doing: &str, answer: Result<T, LedgerError>) -> Seen<Option<T>> {
         match answer {
             Ok(value) => Ok(Some(value)),
-            Err(LedgerError::Database(_) | LedgerError::DiskFull) => Ok(None),
+            Err(LedgerError::Database(_) | LedgerError::Unsound(_) | LedgerError::DiskFull) => {
+                Ok(None)
+            }
             // A search brings its index up to date first, and so may be the first to hear of it.
             Err(LedgerError::Stopped { .. }) => {
                 self.stopped = true;

@@ -69,5 +69,6 @@ pub(crate) fn order(agent: &AgentId, payee: Payee, value: Units, key: Option<Str
         offer: "{}".to_owned(),
         max_timeout_s: 60,
         kept_request: None,
+        credential: None,
     }
 }

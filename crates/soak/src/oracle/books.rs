@@ -62,6 +62,8 @@ pub struct Hold {
     pub labels: Vec<(Holder, Label)>,
     /// Whose rolling hour has forgotten it.
     pub out_of_hour: Vec<Holder>,
+    /// Whose hour had forgotten it when the clock was set back behind it.
+    pub lost: Vec<Holder>,
 }
 
 impl Hold {
@@ -77,6 +79,7 @@ impl Hold {
 #[derive(Debug, Clone)]
 pub struct Question {
     pub approval: ApprovalId,
+    pub asked_ms: i64,
     pub expires_ms: i64,
     /// What was asked about.
     pub asks: BTreeSet<Rule>,
@@ -344,7 +347,7 @@ impl Books {
         let (number, group) = (self.holds, self.agents[agent].group);
         self.holds += 1;
         let out_of_hour = Vec::new();
-        Hold { number, at_ms: now, hour_ms: now, group, labels, out_of_hour }
+        Hold { number, at_ms: now, hour_ms: now, group, labels, out_of_hour, lost: Vec::new() }
     }
 
     /// The owner says that the system's clock is right. What the rolling hours hold from later
@@ -352,7 +355,15 @@ impl Books {
     pub fn set_clock_back(&mut self) {
         let now = self.system_ms;
         for hold in self.payments.iter_mut().filter_map(|payment| payment.hold.as_mut()) {
-            hold.hour_ms = hold.hour_ms.min(now);
+            if hold.hour_ms <= now {
+                // The true hour comes back, whatever a jump had pushed out of it.
+                hold.out_of_hour.clear();
+            } else {
+                // What was forgotten ahead of the clock never counts again.
+                hold.lost.extend(std::mem::take(&mut hold.out_of_hour));
+                hold.hour_ms = now;
+            }
+            hold.out_of_hour.extend(hold.lost.iter().copied());
             if minute(now) - minute(hold.hour_ms) > 60 {
                 hold.out_of_hour = Books::all_holders();
             }

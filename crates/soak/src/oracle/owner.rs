@@ -3,10 +3,10 @@
 use super::books::*;
 use super::desk::{Desk, Seen, digest, seal_key, terms, unexpected, units, unread};
 use super::limits::Limits;
-use super::payments::chosen;
+use super::payments::{agree, chosen};
 use super::world::{Item, usdc};
 use alloy_primitives::Address;
-use imprest_domain::{Grade, SignalKind, Subject, Window};
+use imprest_domain::{Grade, PaymentState, SignalKind, Subject, Window};
 use imprest_ledger::LedgerError;
 
 impl Desk {
@@ -274,8 +274,22 @@ impl Desk {
                 other => Err(format!("{other:?} for a clock that agrees")),
             };
         }
-        if self.authority("accept_clock", answer)?.is_some() {
+        if let Some(mut lapsed) = self.authority("accept_clock", answer)? {
             self.saw("clock set back");
+            let to = self.books.system_ms;
+            let ahead = self.books.places(|p| {
+                let asked = p.question.as_ref().is_some_and(|question| question.asked_ms > to);
+                asked && p.state == PaymentState::Waiting
+            });
+            let mut expected = Vec::new();
+            for place in ahead {
+                self.books.event();
+                self.books.payments[place].state = PaymentState::Refused;
+                expected.push(self.books.payments[place].id.clone());
+            }
+            lapsed.sort_unstable();
+            expected.sort_unstable();
+            agree("what lapsed with the clock", lapsed, expected)?;
             self.books.set_clock_back();
         }
         Ok(())

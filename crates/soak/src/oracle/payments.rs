@@ -9,7 +9,7 @@ use imprest_ledger::{Approved, Delivery, Grant, LedgerError, Reserved};
 use jiff::SignedDuration;
 
 /// An answer that both books should give.
-fn agree<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Seen {
+pub(super) fn agree<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Seen {
     match found == expected {
         true => Ok(()),
         false => Err(format!("{what}: {found:?} instead of {expected:?}")),
@@ -85,10 +85,12 @@ impl Desk {
                 self.same_verdict(&expected, &verdict, false)?;
                 self.saw("asked");
                 self.books.event();
-                let expires_ms = self.books.now_ms() + wish.question_minutes * 60_000;
+                let asked_ms = self.books.now_ms();
+                let expires_ms = asked_ms + wish.question_minutes * 60_000;
                 let asks = expected.asks.clone();
                 let place = self.note(payment, wish, PaymentState::Waiting);
-                self.books.payments[place].question = Some(Question { approval, expires_ms, asks });
+                self.books.payments[place].question =
+                    Some(Question { approval, asked_ms, expires_ms, asks });
                 Ok(())
             }
             Reserved::Refused { payment, verdict } if outcome == Outcome::Deny => {
@@ -191,6 +193,12 @@ impl Desk {
             return match answer {
                 Err(LedgerError::NotWaiting { .. }) => Ok(()),
                 other => Err(format!("{other:?} for a question that does not wait")),
+            };
+        }
+        if self.books.clock_behind() {
+            return match answer {
+                Err(LedgerError::ClockBehind) => Ok(()),
+                other => Err(format!("{other:?} while the clock is behind")),
             };
         }
         let expected = Expected::of(&self.books, &wish);

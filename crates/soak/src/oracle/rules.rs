@@ -47,11 +47,20 @@ pub fn sightings(books: &Books, wish: &Wish) -> Vec<(About, Oddity)> {
     seen
 }
 
-/// Those of them that no unanswered signal says.
+/// Those of them for which no unanswered signal of their kind stands; one of a jumped price stands
+/// for an hour.
 pub fn unsaid(books: &Books, seen: Vec<(About, Oddity)>) -> Vec<(About, Oddity)> {
-    let said = |(about, oddity): &(About, Oddity)| {
-        books.signals.iter().any(|s| s.ack_ms.is_none() && s.about == *about && s.oddity == *oddity)
+    let now = books.now_ms();
+    let stands = |signal: &Signal| {
+        !matches!(signal.oddity, Oddity::Jumped { .. }) || signal.at_ms > now - 3_600_000
     };
+    let said =
+        |(about, oddity): &(About, Oddity)| {
+            let kind = std::mem::discriminant(oddity);
+            books.signals.iter().filter(|s| s.ack_ms.is_none() && stands(s)).any(|signal| {
+                signal.about == *about && std::mem::discriminant(&signal.oddity) == kind
+            })
+        };
     seen.into_iter().filter(|one| !said(one)).collect()
 }
 
@@ -64,7 +73,7 @@ fn danger(books: &Books, wish: &Wish) -> Danger {
         About::Agent(agent) => agent == wish.agent,
     };
     let remembered = books.signals.iter().filter(concerned).map(|signal| signal.level(now));
-    let seen = unsaid(books, sightings(books, wish)).into_iter().map(|(about, oddity)| {
+    let seen = sightings(books, wish).into_iter().map(|(about, oddity)| {
         Signal { seq: 0, at_ms: now, about, oddity, ack_ms: None }.level(now)
     });
     let clock = if books.clock_behind() { Danger::Guarded } else { Danger::Calm };

@@ -201,5 +201,6 @@ fn order(agent: &AgentId, value: u64, key: &str) -> Order {
         offer: "{\"scheme\":\"exact\"}".into(),
         max_timeout_s: 60,
         kept_request: None,
+        credential: None,
     }
 }

@@ -49,6 +49,7 @@ pub(super) enum Forgery {
     EditProjection,
     DeleteProjection,
     CopyProjection,
+    StaleIndex,
     DropSeal,
     EditSeal,
     ForgeSeal,
@@ -68,7 +69,7 @@ fn told(error: impl std::fmt::Display) -> String {
 }
 
 impl Forgery {
-    pub(super) const ALL: [Forgery; 25] = [
+    pub(super) const ALL: [Forgery; 26] = [
         Forgery::EditEvent,
         Forgery::FlipBodyByte,
         Forgery::SwapEvents,
@@ -84,6 +85,7 @@ impl Forgery {
         Forgery::EditProjection,
         Forgery::DeleteProjection,
         Forgery::CopyProjection,
+        Forgery::StaleIndex,
         Forgery::DropSeal,
         Forgery::EditSeal,
         Forgery::ForgeSeal,
@@ -113,6 +115,7 @@ impl Forgery {
             Forgery::EditProjection => "projection edited",
             Forgery::DeleteProjection => "projection row deleted",
             Forgery::CopyProjection => "projection row added",
+            Forgery::StaleIndex => "index apart from its table",
             Forgery::DropSeal => "seal dropped",
             Forgery::EditSeal => "seal edited",
             Forgery::ForgeSeal => "seal forged",
@@ -204,6 +207,7 @@ impl Forgery {
             Forgery::EditProjection | Forgery::DeleteProjection | Forgery::CopyProjection => {
                 self.project(file, PROJECTIONS[chance.index(PROJECTIONS.len())], chance)
             }
+            Forgery::StaleIndex => stale_index(file, chance),
             Forgery::DropSeal => run(file, "DELETE FROM seals WHERE only_row = ?", 1),
             Forgery::DropGuard => Ok(Some("the log’s guards".into())),
             Forgery::AddTrigger => {
@@ -288,6 +292,59 @@ impl Forgery {
         // Space that nothing uses, and what is no part of the books, may hold anything.
         Ok((before != after).then_some(what))
     }
+}
+
+/// Lets an index find a row under a value that the row does not have: the row is changed, and
+/// changed back while the index is out of sight.
+fn stale_index(file: &Connection, chance: &mut Chance) -> Outcome {
+    let mut statement = file
+        .prepare(
+            "SELECT m.name, m.tbl_name, m.sql, i.name FROM sqlite_master m, pragma_index_info(m.name) i
+             WHERE m.type = 'index' AND m.sql IS NOT NULL AND i.seqno = 0 AND i.name IS NOT NULL
+                 AND m.tbl_name NOT IN (SELECT name FROM pragma_table_list WHERE wr = 1)",
+        )
+        .map_err(told)?;
+    let found = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .and_then(Iterator::collect::<Result<Vec<(String, String, String, String)>, _>>)
+        .map_err(told)?;
+    drop(statement);
+    let (index, table, sql, column) = &found[chance.index(found.len())];
+    let rows: Vec<(i64, Value)> = file
+        .prepare(&format!("SELECT rowid, {column} FROM {table}"))
+        .and_then(|mut rows| rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+        .map_err(told)?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let (rowid, was) = &rows[chance.index(rows.len())];
+    let now = other(was, chance);
+    let set = format!("UPDATE {table} SET {column} = ? WHERE rowid = ?");
+    if same(was, &now) || file.execute(&set, rusqlite::params![now, rowid]).is_err() {
+        return Ok(None);
+    }
+    let row = |sql: &str, given: &[&dyn rusqlite::ToSql]| file.execute(sql, given).map_err(told);
+    let page: i64 = file
+        .query_row("SELECT rootpage FROM sqlite_master WHERE name = ?", [index], |row| row.get(0))
+        .map_err(told)?;
+    file.execute_batch("PRAGMA writable_schema = ON").map_err(told)?;
+    row("DELETE FROM sqlite_master WHERE name = ?", &[index])?;
+    reread_schema(file)?;
+    row(&set, &[was, rowid])?;
+    row(
+        "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES ('index', ?, ?, ?, ?)",
+        &[index, table, &page, sql],
+    )?;
+    reread_schema(file)?;
+    file.execute_batch("PRAGMA writable_schema = OFF").map_err(told)?;
+    Ok(Some(format!("{index}: {was:?} is found as {now:?}")))
+}
+
+/// Makes SQLite forget what it knows of the tables and indexes.
+fn reread_schema(file: &Connection) -> Result<(), String> {
+    let version: i64 =
+        file.query_row("PRAGMA schema_version", [], |row| row.get(0)).map_err(told)?;
+    file.pragma_update(None, "schema_version", version + 1).map_err(told)
 }
 
 /// The old seal under another log.

@@ -77,6 +77,7 @@ pub async fn grant(desk: &Desk) -> Grant {
         offer: "{}".into(),
         max_timeout_s: 60,
         kept_request: None,
+        credential: None,
     };
     let question_for = jiff::SignedDuration::from_mins(10);
     let reserved = desk.ledger.reserve(order, usdc(), Danger::default(), question_for).await;

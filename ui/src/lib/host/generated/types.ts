@@ -336,7 +336,7 @@ export interface Finding {
   effect: string;
   /** One sentence with its figures. */
   message: string;
-  /** What is worth seeing although it passes: "That is above 80 % of the limit." */
+  /** What is worth seeing although it passes: "That is 80 % of the limit or more." */
   note: string | null;
 }
 
@@ -420,7 +420,7 @@ export interface Pace {
   in_flight_permille: number;
   /** Share of the window's time gone, in thousandths. */
   elapsed_permille: number;
-  /** Whether more than 80 % of the limit is used. */
+  /** Whether 80 % of the limit or more is used. */
   warn: boolean;
   /** One sentence: "Under pace. L3, asks above 0.25." */
   note: string;
@@ -548,6 +548,6 @@ export interface WindowRow {
   left: string;
   /** When the next one starts; an hour rolls and a lifetime never ends. */
   resets_at: string | null;
-  /** Whether more than 80 % of the limit is used. */
+  /** Whether 80 % of the limit or more is used. */
   warn: boolean;
 }

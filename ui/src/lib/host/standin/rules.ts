@@ -58,8 +58,8 @@ export function inForce(granted: string, danger: number): string {
   return `L${Math.min(Number(granted.slice(1)), 4 - danger)}`;
 }
 
-/** Whether more than 80 % is used. */
-export const isNear = (limit: bigint, used: bigint): boolean => limit > 0n && used * 5n > limit * 4n;
+/** Whether 80 % or more is used. */
+export const isNear = (limit: bigint, used: bigint): boolean => limit > 0n && used * 5n >= limit * 4n;
 
 /** A short version of the desk's own rules, with the same words. */
 export function decide(c: Case): Finding[] {
@@ -86,7 +86,7 @@ function judge(c: Case, { name, budget, use }: Holder, add: (code: string, effec
   const limit = (code: string, limit: string | null, sum: bigint, said: string, over: string): void => {
     if (limit === null) return;
     const tooMuch = sum > units(limit);
-    const near = !tooMuch && isNear(units(limit), sum) ? 'That is above 80 % of the limit.' : null;
+    const near = !tooMuch && isNear(units(limit), sum) ? 'That is 80 % of the limit or more.' : null;
     add(code, tooMuch ? over : 'pass', `${figure(sum)} of ${shown(limit)} ${said}${of}, this payment included.`, near);
   };
   const wary = c.danger === 1 && budget.per_payment !== null;
