@@ -108,6 +108,7 @@ pub async fn pay(ledger: &Ledger, agent: &Agent) {
         offer: "{}".into(),
         max_timeout_s: 60,
         kept_request: None,
+        credential: None,
     };
     let hold = SignedDuration::from_mins(10);
     match ledger.reserve(order, usdc(), Danger::Calm, hold).await.expect("decides") {
