@@ -12,9 +12,10 @@ use imprest_domain::{
 use sqlx::Row as _;
 use std::collections::BTreeMap;
 
-/// How many hard refusals in how many milliseconds are a burst.
+/// How many hard refusals in how many milliseconds are a burst (docs/decisions/0014).
 const BURST: (usize, i64) = (3, 10 * 60 * 1000);
-/// How many undelivered payments of one payee in how many milliseconds are too many.
+/// How many undelivered payments of one payee in how many milliseconds are too many
+/// (docs/decisions/0014).
 const UNDELIVERED: (usize, i64) = (3, 24 * 60 * 60 * 1000);
 
 /// A signal as the books have it.
