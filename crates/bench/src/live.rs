@@ -47,7 +47,7 @@ impl Desk {
         for number in 0..orders::PAYEES {
             ledger.trust_payee(orders::payee(number)).await?;
         }
-        ledger.open_seal(vault.seal_key()?, false).await?;
+        ledger.adopt(vault.seal_key()?).await?;
         let number = Arc::new(AtomicU64::new(0));
         Ok(Desk { ledger, vault: Arc::new(vault), agent: agent.id, number })
     }
