@@ -170,6 +170,11 @@ impl HourUse {
         }
     }
 
+    /// Whether something of a minute is kept.
+    pub fn knows(&self, minute: i64) -> bool {
+        self.0.binary_search_by_key(&minute, |m| m.minute).is_ok()
+    }
+
     /// Whether nothing is kept.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

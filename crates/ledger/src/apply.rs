@@ -11,9 +11,13 @@ use imprest_domain::{
     AgentId, Authorization, Clears, Counted, HourUse, Intent, Outcome, Payee, PaymentId,
     PaymentState, SignalKind, Subject, Units, Window, minute_of,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 type Done = Result<(), LedgerError>;
+
+/// A minute in which no payment was ever made.
+const FORGOTTEN: i64 = -1;
 
 /// How many prices of one thing are remembered.
 const PRICES_KEPT: usize = 10;
@@ -122,12 +126,19 @@ impl Books {
     }
 
     /// What the rolling hours hold from later moves into this minute, and open holds with it, so
-    /// that one that is given back is taken from where it lies.
+    /// that one that is given back is taken from where it lies; one that its hour had forgotten
+    /// lies nowhere any more.
     fn set_hours_back(&mut self, to: i64) -> Done {
+        let mut before = BTreeMap::new();
         for mut row in self.hours()? {
+            before.insert(row.holder.clone(), row.minutes.0.clone());
             row.minutes.0.set_back(to);
             self.put(row);
         }
+        let lies = |span: &Span| {
+            let hour = before.get(&*span.0);
+            minute(&span.2).is_ok_and(|at| hour.is_some_and(|hour| hour.knows(at)))
+        };
         let later = |span: &Span| span.1 == Window::Hour && minute(&span.2).is_ok_and(|m| m > to);
         let open: Vec<PaymentRow> = self
             .at_hand::<PaymentRow>()
@@ -138,7 +149,7 @@ impl Books {
         for mut row in open {
             for span in row.spans.iter_mut().flat_map(|spans| &mut spans.0) {
                 if later(span) {
-                    span.2 = to.to_string();
+                    span.2 = if lies(span) { to } else { FORGOTTEN }.to_string();
                 }
             }
             self.put(row);

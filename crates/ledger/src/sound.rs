@@ -27,11 +27,37 @@ fn structure(conn: &Connection) -> Vec<String> {
     let read = || -> Result<Vec<String>, LedgerError> {
         let mut statement = conn.prepare(&format!("PRAGMA integrity_check({FAULTS_MAX})"))?;
         let lines = statement.query_map([], |row| row.get(0))?;
-        Ok(lines.collect::<Result<_, _>>()?)
+        let mut lines: Vec<String> = lines.collect::<Result<_, _>>()?;
+        lines.retain(|line| line != "ok");
+        lines.extend(stale_entries(conn)?);
+        Ok(lines)
     };
     match read() {
-        Ok(lines) if lines == ["ok"] => Vec::new(),
         Ok(lines) => lines.iter().map(|line| format!("The file is damaged: {line}.")).collect(),
         Err(error) => vec![format!("The file cannot be read: {error}")],
     }
+}
+
+/// Indexes that find more rows than their tables have: SQLite looks for every row in the index,
+/// and not for every entry of a partial index in the table.
+fn stale_entries(conn: &Connection) -> Result<Vec<String>, LedgerError> {
+    let mut statement = conn.prepare(
+        "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+    )?;
+    let indexes = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<Vec<(String, String, String)>, _>>()?;
+    let mut stale = Vec::new();
+    for (index, table, sql) in indexes {
+        let which = sql.split_once(" WHERE ").map_or("1", |(_, which)| which);
+        let count = |how: &str| -> Result<u64, LedgerError> {
+            let sql = format!("SELECT count(*) FROM {table} {how} WHERE {which}");
+            Ok(conn.query_row(&sql, [], |row| row.get(0))?)
+        };
+        let (found, there) = (count(&format!("INDEXED BY {index}"))?, count("NOT INDEXED")?);
+        if found != there {
+            stale.push(format!("the index {index} finds {found} rows and there are {there}"));
+        }
+    }
+    Ok(stale)
 }
