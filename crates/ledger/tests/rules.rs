@@ -535,3 +535,21 @@ async fn a_credential_that_was_replaced_meanwhile_gets_nothing() {
     assert_eq!(verdict(&late), ("refused", vec![ReasonCode::AgentRevoked]));
     assert_eq!(verdict(&desk.ask(with("bb")).await).0, "granted");
 }
+
+#[tokio::test]
+async fn a_hold_its_hour_had_forgotten_gives_nothing_back_to_it() {
+    let hands = Hands::at("2026-03-02T15:00:00Z");
+    let limits = Budget { limit_count_per_hour: Some(2), ..budget(10, 1_000) };
+    let desk = Desk::with(limits, hands.options()).await;
+    let forgotten = desk.held(1).await;
+    hands.set("2026-03-02T17:00:00Z");
+    let _counted = desk.held(1).await;
+    // The clock was ahead all the time; what counts at five counts from noon on.
+    hands.set("2026-03-02T12:00:00Z");
+    desk.ledger.accept_clock().await.expect("accepts");
+    desk.ledger.void(forgotten, "not signed".into()).await.expect("gives back");
+    let _second = desk.held(1).await;
+    let third = desk.reserve(1, None).await;
+    assert_ne!(verdict(&third).0, "granted", "two an hour: {third:?}");
+    desk.whole().await;
+}
