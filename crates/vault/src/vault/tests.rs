@@ -5,8 +5,9 @@ mod ways;
 
 use super::*;
 use crate::WordsError;
+use crate::sign::{self, Transfer};
 use alloy_primitives::{B256, Signature};
-use imprest_domain::{AssetId, Units, ValidityWindow};
+use imprest_domain::{Asset, AssetId, Authorization, Units, ValidityWindow};
 use imprest_ledger::TransactionTerms;
 use std::sync::Arc;
 
