@@ -95,7 +95,7 @@ pub enum LedgerError {
     Locked,
     /// The vault's seal under the log is not the vault's, or not under this log.
     #[error(
-        "The ledger is not the one the vault sealed: {what}. Nothing is signed. Run `imprest verify`, and put a backup in its place."
+        "The ledger is not the one the vault sealed: {what}. Nothing is signed. Run `imprest verify`; then put a backup in its place, or, if these are your books, acknowledge the signal (`imprest signals`)."
     )]
     Forged {
         /// What does not fit.

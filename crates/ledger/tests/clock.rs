@@ -1,8 +1,10 @@
 //! The real books while the clock is turned, and after a restart.
 
+mod common;
+
+use common::{order, shop, units, usdc};
 use imprest_domain::{
-    Address, ApprovalId, Asset, AssetId, B256, Budget, Danger, Grade, Intent, Payee, PaymentId,
-    SignalKind, Subject, Units, Window,
+    Address, ApprovalId, B256, Budget, Danger, Grade, PaymentId, SignalKind, Subject, Units, Window,
 };
 use imprest_ledger::{
     Agent, Approved, Clock, Event, Grant, Ledger, LedgerError, NewAgent, OpenOptions, Order,
@@ -12,28 +14,6 @@ use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tempfile::TempDir;
-
-fn usdc() -> Asset {
-    Asset {
-        id: AssetId { chain_id: 402402, contract: Address::repeat_byte(0xA5) },
-        symbol: "USDC".into(),
-        decimals: 6,
-        eip712_name: "USD Coin".into(),
-        eip712_version: "2".into(),
-    }
-}
-
-fn shop() -> Payee {
-    Payee {
-        origin: "https://shop.example".into(),
-        pay_to: Address::repeat_byte(0x5A),
-        asset: usdc().id,
-    }
-}
-
-fn units(n: u128) -> Units {
-    Units::new(n).expect("fits")
-}
 
 async fn open(folder: &TempDir, minute: &Arc<AtomicI64>) -> Ledger {
     let minute = Arc::clone(minute);
@@ -135,26 +115,7 @@ impl Desk {
     }
 
     fn order(&self, value: u128) -> Order {
-        Order {
-            intent: Intent {
-                agent: self.agent.id.clone(),
-                payee: shop(),
-                value: units(value),
-                agent_max: None,
-                for_other_resource: false,
-            },
-            client_key: None,
-            request_sha256: B256::repeat_byte(1),
-            url: "https://shop.example/weather".into(),
-            method: "GET".into(),
-            what: "Weather".into(),
-            purpose: None,
-            task: None,
-            offer: "{}".into(),
-            max_timeout_s: 60,
-            kept_request: None,
-            credential: None,
-        }
+        order(&self.agent.id, value, None)
     }
 
     async fn this_hour(&self) -> (u128, u32) {
