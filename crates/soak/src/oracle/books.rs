@@ -355,14 +355,15 @@ impl Books {
     pub fn set_clock_back(&mut self) {
         let now = self.system_ms;
         for hold in self.payments.iter_mut().filter_map(|payment| payment.hold.as_mut()) {
-            if hold.hour_ms <= now {
-                // The true hour comes back, whatever a jump had pushed out of it.
+            if minute(hold.hour_ms) <= minute(now) {
+                // The true hour comes back, whatever a jump had pushed out of it: whole minutes,
+                // so this one with all its seconds.
                 hold.out_of_hour.clear();
             } else {
                 // What was forgotten ahead of the clock never counts again.
                 hold.lost.extend(std::mem::take(&mut hold.out_of_hour));
-                hold.hour_ms = now;
             }
+            hold.hour_ms = hold.hour_ms.min(now);
             hold.out_of_hour.extend(hold.lost.iter().copied());
             if minute(now) - minute(hold.hour_ms) > 60 {
                 hold.out_of_hour = Books::all_holders();
