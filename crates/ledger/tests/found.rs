@@ -99,7 +99,7 @@ async fn a_shared_budget_counts_it_too() {
     let desk = Desk::with(budget(1_000, 1_000), Hands::at(NOON).options()).await;
     let name = "team".parse().expect("a name");
     let team = desk.ledger.add_shared(name, budget(1_000, 100)).await.expect("adds");
-    desk.ledger.join_shared(&desk.agent.id, Some(&team.id)).await.expect("joins");
+    desk.ledger.join_shared(&desk.agent.id, Some(team.id)).await.expect("joins");
     desk.ledger.spend_found(found(&desk, 60, 0, NOON)).await.expect("books");
     let over = desk.reserve(41, None).await;
     assert_eq!(verdict(&over).0, "refused");
