@@ -104,9 +104,9 @@ async fn waits(inside: &Inside, token: &str, key: &str) -> Result<(), Obstacle> 
     Ok(())
 }
 
-async fn until<F: Future<Output = Result<bool, Obstacle>>>(
+async fn until(
     what: &str,
-    mut is_so: impl FnMut() -> F,
+    is_so: impl AsyncFn() -> Result<bool, Obstacle>,
 ) -> Result<(), Obstacle> {
     let end = Instant::now() + PATIENCE;
     let mut tick = tokio::time::interval(Duration::from_millis(100));

@@ -6,6 +6,7 @@
 
 use crate::desk::Desk;
 use crate::jobs::{DEPOSIT_BLOCKS_MAX, DEPOSITS_MARK};
+use crate::problem::ErrorCode;
 use crate::view::Problem;
 use imprest_backup::{FROM_BACKUP, Pending};
 use imprest_chain::{Chain, ChainError};
@@ -64,7 +65,7 @@ pub(crate) async fn catch_up(
         desk.inner.reconcile_now.notify_one();
         return Ok(());
     }
-    if pending.is_all_on_chain(first_look, at_s(finalized.timestamp_s), validity()) {
+    if pending.is_all_on_chain(first_look, at_s(finalized.timestamp_s)?, validity()) {
         finish(desk).await?;
     }
     Ok(())
@@ -81,29 +82,35 @@ async fn first_look(
     if ledger.mark(RESTORED_MARK).await? == Some(restored_ms)
         && let Some(look_s) = ledger.mark(FIRST_LOOK_MARK).await?
     {
-        return Ok(at_s(look_s));
+        return at_s(look_s);
     }
     let look_s = chain.head().await?.timestamp_s;
+    let look = at_s(look_s)?;
     ledger.set_mark(FIRST_LOOK_MARK, look_s).await?;
     ledger.set_mark(RESTORED_MARK, restored_ms).await?;
-    Ok(at_s(look_s))
+    Ok(look)
 }
 
-/// A time of the chain's; what no clock shows is the end of time, until which nothing is paid.
-fn at_s(second: u64) -> Timestamp {
-    i64::try_from(second)
-        .ok()
-        .and_then(|second| Timestamp::from_second(second).ok())
-        .unwrap_or(Timestamp::MAX)
+/// A time of the chain's. A node that shows one which no clock does is not believed.
+fn at_s(second: u64) -> Result<Timestamp, Problem> {
+    let at = i64::try_from(second).ok().and_then(|second| Timestamp::from_second(second).ok());
+    at.ok_or_else(|| {
+        Problem::new(
+            ErrorCode::ChainUnreachable,
+            "The chain’s node shows a time that no clock does.",
+            "Use another RPC endpoint if this stays.",
+        )
+    })
 }
 
 /// The last block before a moment, by halving; the first one where the node does not have them all.
 async fn last_block_before(chain: &Chain, last: u64, at: Timestamp) -> Result<u64, ChainError> {
+    let at_s = u64::try_from(at.as_second()).unwrap_or_default();
     let (mut low, mut high) = (0, last);
     while low < high {
         let middle = low + (high - low).div_ceil(2);
         match chain.block_at(middle).await {
-            Ok(block) if at_s(block.timestamp_s) < at => low = middle,
+            Ok(block) if block.timestamp_s < at_s => low = middle,
             Ok(_) => high = middle - 1,
             Err(ChainError::Unexpected { .. }) => return Ok(0),
             Err(error) => return Err(error),
@@ -142,7 +149,7 @@ async fn book_moves(desk: &Desk, chain: &Chain, first: u64, last: u64) -> Result
                 transaction: log.tx,
                 log_index: log.log_index,
                 block: log.block,
-                at: at_s(chain.block_at(log.block).await?.timestamp_s),
+                at: at_s(chain.block_at(log.block).await?.timestamp_s)?,
             };
             if ledger.spend_found(found).await? {
                 news = true;
