@@ -164,10 +164,8 @@ async fn an_older_backup_never_refills_a_budget() -> Result<(), Obstacle> {
     let inside = Inside::open_by(&home.folder(), &clock).await?;
     assert_eq!(payments(&inside).await?, before, "the payments up to the backup are there");
     waits(&inside, &token, "early").await?;
-    until("the later payment is found on the chain", async || {
-        Ok(spent(&inside).await? == "0.03")
-    })
-    .await?;
+    until("the later payment is found on the chain", async || Ok(spent(&inside).await? == "0.03"))
+        .await?;
     // It is found, but a signature of which nobody knows could still be good: the wait goes on.
     waits(&inside, &token, "still early").await?;
     until("the chain was looked at", async || Ok(home.mark("restored_look_s").is_some())).await?;

@@ -122,8 +122,7 @@ pub async fn restore(context: &Context, args: &RestoreArgs) -> Result<End, Fault
     let passphrase = context.passphrase.ask_for("Passphrase of the backup: ")?;
     let mut line = ProgressLine::of(context);
     let show = move |progress: BackupProgress| line.show(&progress);
-    let restored =
-        backup::restore(&file, &context.folder, &passphrase, args.replace, show).await?;
+    let restored = backup::restore(&file, &context.folder, &passphrase, args.replace, show).await?;
     let screen = context.screen;
     if screen.is_json() {
         screen.document(&restored)?;
@@ -148,11 +147,7 @@ pub async fn restore(context: &Context, args: &RestoreArgs) -> Result<End, Fault
     Ok(End::Done)
 }
 
-fn show_contents(
-    context: &Context,
-    file: &Path,
-    contents: &BackupContents,
-) -> Result<End, Fault> {
+fn show_contents(context: &Context, file: &Path, contents: &BackupContents) -> Result<End, Fault> {
     let screen = context.screen;
     if screen.is_json() {
         screen.document(contents)?;

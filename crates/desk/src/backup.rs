@@ -180,8 +180,8 @@ impl Desk {
         }
         inner.need_vault()?;
         let made_at = inner.ledger.now();
-        let mut plan = BackupPlan::new(inner.place.dir(), path, made_at)
-            .on_chain(inner.asset.id.chain_id);
+        let mut plan =
+            BackupPlan::new(inner.place.dir(), path, made_at).on_chain(inner.asset.id.chain_id);
         if replace {
             plan = plan.replacing();
         }
@@ -221,7 +221,9 @@ impl Desk {
             last_at: last.map(|last| last.to_string()),
             events_since: since,
             note: reminder.map(|reminder| match reminder.last_backup {
-                None => "No backup has been made yet. Without one, a lost disk loses the books.".into(),
+                None => {
+                    "No backup has been made yet. Without one, a lost disk loses the books.".into()
+                }
                 Some(_) => format!(
                     "The last backup is more than a week old, and {} came since.",
                     counted(reminder.events)

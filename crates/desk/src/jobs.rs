@@ -147,8 +147,8 @@ async fn reconcile(desk: Desk) {
     loop {
         let started = Instant::now();
         // Books of a backup differ from the chain until they have caught up with it.
-        let due = compared.elapsed() >= desk.inner.compare_every
-            && desk.inner.trust.restored().is_none();
+        let due =
+            compared.elapsed() >= desk.inner.compare_every && desk.inner.trust.restored().is_none();
         let floats = if due { floats(&desk).await } else { None };
         match look(&desk, &chain, &mut searched_deep).await {
             Ok(block) => {

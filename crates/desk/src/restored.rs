@@ -41,11 +41,7 @@ pub(crate) async fn of(
 }
 
 /// Reads on in the chain, up to what is final, and lets payments go on once that is enough.
-pub(crate) async fn catch_up(
-    desk: &Desk,
-    chain: &Chain,
-    pending: &Pending,
-) -> Result<(), Problem> {
+pub(crate) async fn catch_up(desk: &Desk, chain: &Chain, pending: &Pending) -> Result<(), Problem> {
     let ledger = &desk.inner.ledger;
     let first_look = first_look(ledger, chain, pending).await?;
     let finalized = chain.finalized().await?;

@@ -652,7 +652,14 @@ impl Books {
                 self.move_units("outside".into(), float(agent), *value, place)
             }
             Event::SpendFound {
-                agent, pay_to, value, transaction, log_index, spans, shared, ..
+                agent,
+                pay_to,
+                value,
+                transaction,
+                log_index,
+                spans,
+                shared,
+                ..
             } => {
                 self.agent(agent)?;
                 self.put(ReceiptRow {

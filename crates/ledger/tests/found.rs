@@ -164,10 +164,7 @@ async fn from_one_float_to_another_is_both() {
 async fn more_than_the_float_ever_held_is_refused() {
     let desk = Desk::with(limits(|_| Some(100)), Hands::at(NOON).options()).await;
     let too_much = found(&desk, 1_000_001, 0, NOON);
-    assert!(matches!(
-        desk.ledger.spend_found(too_much).await,
-        Err(LedgerError::Damaged { .. })
-    ));
+    assert!(matches!(desk.ledger.spend_found(too_much).await, Err(LedgerError::Damaged { .. })));
     assert_eq!((used(&desk, Window::Day).await, free(&desk).await), (0, 1_000_000));
     desk.whole().await;
 }
