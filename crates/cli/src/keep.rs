@@ -62,7 +62,7 @@ pub async fn backup(context: &Context, args: &BackupArgs) -> Result<End, Fault> 
 
 async fn by_the_desk(context: &Context, asked: Value) -> Result<Value, Fault> {
     let work = owner::call_within(BACKUP_TIMEOUT, &context.folder, "backup", asked, None);
-    let look = async || {
+    let look = async || -> Option<BackupProgress> {
         let none = json!({});
         let answer = owner::call(&context.folder, "backup_progress", none, None).await.ok()?;
         serde_json::from_value(answer).ok()
