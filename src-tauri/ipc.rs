@@ -13,12 +13,12 @@ pub const CHANGED: &str = "changed";
 
 /// The commands that are not in the desk's table.
 #[cfg(test)]
-pub const SHELL_COMMANDS: &[&str] = &["export_activity", "window_ready", "quit"];
+pub const SHELL_COMMANDS: &[&str] = &["export_activity", "save_backup", "window_ready", "quit"];
 
 /// The commands of the table that the window is not given: it never names a path to write to,
-/// it asks for [`export_activity`], where the owner chooses one.
+/// it asks for [`export_activity`] and [`save_backup`], where the owner chooses one.
 #[cfg(test)]
-pub const WITHHELD: &[&str] = &["export_csv"];
+pub const WITHHELD: &[&str] = &["export_csv", "backup"];
 
 macro_rules! commands {
     ($($(#[doc = $doc:literal])* $kind:ident $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
@@ -36,7 +36,7 @@ macro_rules! commands {
 
         /// Makes the handler of everything the window may ask.
         pub fn handler() -> impl Fn(tauri::ipc::Invoke<tauri::Wry>) -> bool + Send + Sync + 'static {
-            tauri::generate_handler![$($name,)* export_activity, window_ready, quit]
+            tauri::generate_handler![$($name,)* export_activity, save_backup, window_ready, quit]
         }
     };
 }
@@ -54,14 +54,41 @@ pub async fn export_activity(
     filter: ActivityFilter,
 ) -> Result<Option<Exported>, Problem> {
     let desk = slot.desk().await?;
-    let Some(chosen) = ask_where(&window).await else { return Ok(None) };
+    let name = export_name(jiff::Zoned::now().date());
+    let Some(chosen) = ask_where(&window, "Export activity", name, "csv").await else {
+        return Ok(None);
+    };
+    desk.export_csv(as_text(chosen)?, filter).await.map(Some)
+}
+
+/// Lets the owner choose a file and makes a backup there, sealed with the passphrase given; nothing
+/// when they chose none.
+///
+/// # Errors
+/// The desk's own, and `bad_input` for a path that is not Unicode.
+#[tauri::command]
+pub async fn save_backup(
+    window: WebviewWindow,
+    slot: State<'_, DeskSlot>,
+    passphrase: String,
+) -> Result<Option<BackupMade>, Problem> {
+    let desk = slot.desk().await?;
+    let name = backup_name(jiff::Zoned::now().date());
+    let Some(chosen) = ask_where(&window, "Back up the desk", name, "age").await else {
+        return Ok(None);
+    };
+    // The dialog has asked about a file of that name.
+    desk.backup(as_text(chosen)?, passphrase, true).await.map(Some)
+}
+
+/// The chosen place as the desk takes it.
+fn as_text(chosen: FilePath) -> Result<String, Problem> {
     let path = chosen.into_path().ok().and_then(|path| path.to_str().map(str::to_owned));
-    let path = path.ok_or_else(|| Problem {
+    path.ok_or_else(|| Problem {
         code: "bad_input".into(),
         message: "The chosen place has a name that cannot be written as text.".into(),
         recovery: "Choose another folder or file name.".into(),
-    })?;
-    desk.export_csv(path, filter).await.map(Some)
+    })
 }
 
 /// Shows the window, now that it has something to show.
@@ -77,15 +104,20 @@ pub async fn quit(app: AppHandle) {
 }
 
 /// The dialog answers on a thread of its own; nothing here waits on the main thread.
-async fn ask_where(window: &WebviewWindow) -> Option<FilePath> {
+async fn ask_where(
+    window: &WebviewWindow,
+    title: &str,
+    name: String,
+    ending: &str,
+) -> Option<FilePath> {
     let (chosen, choice) = oneshot::channel();
     window
         .dialog()
         .file()
         .set_parent(window)
-        .set_title("Export activity")
-        .set_file_name(export_name(jiff::Zoned::now().date()))
-        .add_filter("CSV", &["csv"])
+        .set_title(title)
+        .set_file_name(name)
+        .add_filter(ending.to_uppercase(), &[ending])
         .save_file(move |path| {
             // Nobody waits any more when the window went away meanwhile.
             let _ = chosen.send(path);
@@ -95,6 +127,10 @@ async fn ask_where(window: &WebviewWindow) -> Option<FilePath> {
 
 fn export_name(day: jiff::civil::Date) -> String {
     format!("imprest-activity-{day}.csv")
+}
+
+fn backup_name(day: jiff::civil::Date) -> String {
+    format!("imprest-{day}.age")
 }
 
 /// Tells the main window of every change, for as long as the desk is open.
@@ -127,6 +163,7 @@ mod tests {
     fn an_export_is_named_after_its_day() {
         let day = jiff::civil::date(2026, 1, 9);
         assert_eq!(export_name(day), "imprest-activity-2026-01-09.csv");
+        assert_eq!(backup_name(day), "imprest-2026-01-09.age");
     }
 
     #[test]

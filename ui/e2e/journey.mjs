@@ -604,6 +604,30 @@ describe('proof', () => {
       await page.waitForSelector(`${at('copied')}[data-checked="false"] >> text=would not be noticed`);
     }));
 
+  test('a backup is made with a passphrase of its own, and says when it was', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.click(at('nav-settings'));
+      await page.waitForSelector(`${at('last-backup')}[data-last=""]`);
+      await page.waitForSelector(at('backup-due'));
+      await page.click(at('back-up'));
+      assert.ok(await page.isDisabled(at('backup-save')));
+      await page.fill(at('passphrase'), PASSPHRASE);
+      await page.fill(at('passphrase-again'), `${PASSPHRASE}!`);
+      assert.ok(await page.isDisabled(at('backup-save')));
+      await page.fill(at('passphrase-again'), PASSPHRASE);
+      await page.evaluate(() => { window.imprestStandin.diskFull = true; });
+      await page.keyboard.press('Enter');
+      await page.waitForSelector(`${at('backup-progress')} >> text=/Sealing, 50 %|Reading it back|Proving/`);
+      await page.waitForSelector(`${at('problem')}[data-code="disk"]`);
+      await page.evaluate(() => { window.imprestStandin.diskFull = false; });
+      await page.click(at('backup-save'));
+      await page.waitForSelector(at('backup-dialog'), { state: 'detached' });
+      await page.waitForSelector(`${at('note')} >> text=/opened and proven/`);
+      await page.waitForSelector(`${at('last-backup')}:not([data-last=""])`);
+      await page.waitForSelector(at('backup-due'), { state: 'detached' });
+      assert.match(await page.textContent(at('restore-command')), /^imprest restore FILE/);
+    }));
+
   test('a total that nobody counted to the end says so', () =>
     withPage({ seed: 'month' }, async (page) => {
       await page.evaluate(() => { window.imprestStandin.totalIsExact = false; });

@@ -108,6 +108,7 @@ export const SCREENS = [
   { name: 'evidence', seed: 'month', wait: at('finding'), go: async (page) => { await page.locator(`${at('row')}[data-state="settled"]`).first().click(); } },
   { name: 'evidence-refused', seed: 'month', wait: at('finding'), go: async (page) => { await page.locator(`${at('row')}[data-state="refused"]`).first().click(); } },
   { name: 'settings', seed: 'month', wait: at('verify'), go: hash('#/settings') },
+  { name: 'settings-backup', seed: 'month', wait: at('backup-dialog'), go: async (page) => { await hash('#/settings')(page); await page.click(at('back-up')); } },
   { name: 'settings-verified', seed: 'month', wait: at('verified'), go: async (page) => { await hash('#/settings')(page); await page.click(at('verify')); } },
   {
     name: 'settings-unsealed', seed: 'month', wait: at('verified'),

@@ -4,6 +4,7 @@
 use crate::error::BackupError;
 use crate::manifest::{BackupHead, Manifest};
 use crate::scratch::sync_folder;
+use imprest_ledger::Head;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
@@ -43,6 +44,21 @@ pub struct Pending {
 }
 
 impl Pending {
+    /// For books that say themselves that they come out of a backup, beside which no note lies:
+    /// somebody unpacked the file by hand. They are taken to be as old as their last event, and to
+    /// have been put back `now`.
+    pub fn without_a_note(head: Head, next_account: u32, now: Timestamp) -> Pending {
+        Pending {
+            version: VERSION,
+            state: Restoring::Placed,
+            made_at: Timestamp::from_millisecond(head.at_ms).unwrap_or_default(),
+            restored_at: now,
+            head: head.into(),
+            next_account,
+            chain_id: None,
+        }
+    }
+
     /// Whether a search of the chain up to a finalised block of the time `finalized` finds all that
     /// was spent before the restore.
     ///

@@ -70,6 +70,15 @@ pub struct TransferLog {
     pub value: Units,
 }
 
+/// A transfer, and the authorisation that made it where it was one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The transfer.
+    pub transfer: TransferLog,
+    /// The nonce that was used for it (EIP-3009), when the payer had signed an authorisation.
+    pub nonce: Option<B256>,
+}
+
 impl Chain {
     /// Looks for the transfer an authorisation made, from a block to the newest.
     ///
@@ -178,6 +187,45 @@ impl Chain {
             }
         }
         Ok(found.into_values().collect())
+    }
+
+    /// As [`Chain::transfers`], and for each that used an authorisation of one of the addresses
+    /// which one: the contract logs the use right before the transfer.
+    ///
+    /// # Errors
+    /// As [`Chain::transfers`]; [`ChainError::Unexpected`] also for a use that moved nothing.
+    pub async fn moves(
+        &self,
+        addresses: &[Address],
+        from_block: u64,
+        to_block: u64,
+    ) -> Result<Vec<Moved>, ChainError> {
+        const CALL: &str = "eth_getLogs for authorisations";
+        let transfers = self.transfers(addresses, from_block, to_block).await?;
+        let mut moves: Vec<Moved> =
+            transfers.into_iter().map(|transfer| Moved { transfer, nonce: None }).collect();
+        for part in addresses.chunks(MAX_ADDRESSES) {
+            let words: Vec<B256> = part.iter().map(|address| address.into_word()).collect();
+            let filter = Filter::new()
+                .event_signature(usdc::AuthorizationUsed::SIGNATURE_HASH)
+                .topic1(words.clone());
+            for used in self.logs(CALL, filter, from_block, to_block).await? {
+                let payer = used.topic1.filter(|payer| words.contains(payer));
+                let (Some(payer), Some(nonce)) = (payer, used.topic2) else {
+                    return Err(ChainError::unexpected(CALL, "it is about other addresses"));
+                };
+                let made = moves
+                    .iter_mut()
+                    .filter(|made| made.transfer.tx == used.transaction)
+                    .find(|made| made.transfer.log_index > used.index)
+                    .filter(|made| made.transfer.from.into_word() == payer);
+                let made = made.ok_or_else(|| {
+                    ChainError::unexpected(CALL, "an authorisation moved nothing")
+                })?;
+                made.nonce = Some(nonce);
+            }
+        }
+        Ok(moves)
     }
 
     /// Logs of the asset's contract, read page by page.

@@ -17,7 +17,7 @@ mod transport;
 pub use abi::usdc;
 pub use client::{At, Block, Chain};
 pub use error::ChainError;
-pub use events::{AuthorizationEnd, Cancellation, Settlement, TransferLog};
+pub use events::{AuthorizationEnd, Cancellation, Moved, Settlement, TransferLog};
 pub use networks::{Finality, Network, NetworkError, Networks, UnplacedAsset};
 pub use reconcile::{Contradiction, Facts, Finding, judge};
 pub use relay::{Receipt, TransactionTerms};

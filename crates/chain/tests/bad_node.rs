@@ -183,13 +183,20 @@ async fn amounts_and_flags_are_decoded_strictly() {
 
 /// Answers for a head at block 5, and these logs.
 fn logs_node(logs: Value) -> impl Fn(&str, &Value) -> Response + Send + Sync {
+    logs_by(move |_| logs.clone())
+}
+
+/// Answers for a head at block 5, and the logs that `find` has for a filter's topics.
+fn logs_by(
+    find: impl Fn(&Value) -> Value + Send + Sync,
+) -> impl Fn(&str, &Value) -> Response + Send + Sync {
     let id = std::sync::atomic::AtomicU64::new(0);
-    move |method, _| {
+    move |method, params| {
         let id = id.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let value = match method {
             "eth_chainId" => json!(format!("{CHAIN_ID:#x}")),
             "eth_getBlockByNumber" => block(5),
-            "eth_getLogs" => logs.clone(),
+            "eth_getLogs" => find(&params[0]["topics"]),
             other => panic!("{other} was not expected"),
         };
         axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": value })).into_response()
@@ -249,6 +256,57 @@ async fn logs_that_were_not_asked_for_are_no_evidence() {
     let chain = node(logs_node(json!([used_log(|_| {})]))).await;
     assert_eq!(chain.find_end(PAYER, NONCE, 6).await, Ok(None));
     assert!(chain.transfers(&[PAYER], 0, u64::MAX).await.is_err(), "an endless search");
+}
+
+/// A transfer of one unit in the transaction of [`used_log`].
+fn transfer_log(from: Address, log_index: u64) -> Value {
+    used_log(|log| {
+        log["topics"] = json!([
+            "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef",
+            from.into_word(),
+            Address::repeat_byte(7).into_word(),
+        ]);
+        log["data"] = json!(format!("0x{}01", "00".repeat(31)));
+        log["logIndex"] = json!(format!("{log_index:#x}"));
+    })
+}
+
+/// A node with these transfers from the payer, and these uses of its authorisations.
+async fn moves_node(transfers: Value, used: Value) -> Chain {
+    node(logs_by(move |topics| {
+        let transfer = topics[0].to_string().contains("0xddf252ad");
+        match (transfer, topics[1].is_null()) {
+            (true, false) => transfers.clone(),
+            (true, true) => json!([]),
+            (false, _) => used.clone(),
+        }
+    }))
+    .await
+}
+
+#[tokio::test]
+async fn a_transfer_knows_the_authorisation_that_made_it() {
+    let transfers = json!([transfer_log(PAYER, 0), transfer_log(PAYER, 2), transfer_log(PAYER, 3)]);
+    let chain = moves_node(transfers, json!([used_log(|_| {})])).await;
+    let moves = chain.moves(&[PAYER], 0, 5).await.expect("makes sense");
+    let nonces: Vec<_> = moves.iter().map(|it| (it.transfer.log_index, it.nonce)).collect();
+    assert_eq!(nonces, [(0, None), (2, Some(NONCE)), (3, None)]);
+
+    let other = Address::repeat_byte(6);
+    for (transfers, used) in [
+        // The use that moved nothing, the one before whose transfer another payer's lies, and one
+        // of an address that was not asked about.
+        (json!([transfer_log(PAYER, 0)]), json!([used_log(|_| {})])),
+        (json!([transfer_log(other, 2), transfer_log(PAYER, 3)]), json!([used_log(|_| {})])),
+        (
+            json!([transfer_log(PAYER, 2)]),
+            json!([used_log(|log| log["topics"][1] = json!(other.into_word()))]),
+        ),
+    ] {
+        let chain = moves_node(transfers, used).await;
+        let moves = chain.moves(&[PAYER], 0, 5).await;
+        assert!(matches!(moves, Err(ChainError::Unexpected { .. })), "{moves:?}");
+    }
 }
 
 #[tokio::test]

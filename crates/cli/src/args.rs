@@ -203,6 +203,26 @@ Examples:
     /// Recomputes the hash chain and every figure from the log; exits with 1 on a fault
     #[command(after_help = "Example:\n  imprest verify")]
     Verify,
+    /// Seals books, keys and settings into one file, opens it again and proves it
+    #[command(after_help = "\
+Examples:
+  imprest backup /media/stick/imprest.age
+  imprest backup imprest.age --replace --passphrase-stdin < passphrase.txt
+
+The passphrase is the backup's own. Payments go on meanwhile; a desk need not run. The file is a
+plain age file: `age --decrypt imprest.age | tar x` opens it without this program.")]
+    Backup(BackupArgs),
+    /// Puts a backup back, or says what is in it
+    #[command(after_help = "\
+Examples:
+  imprest restore /media/stick/imprest.age --inspect
+  imprest restore /media/stick/imprest.age
+  imprest restore /media/stick/imprest.age --replace --data ~/desk
+
+No desk may run on the folder. The file is proven before anything is put in place, and what lies
+there is moved aside, never deleted. The desk then reads the chain before it pays anything, so an
+older backup never refills a budget.")]
+    Restore(RestoreArgs),
     /// Looks at folder, vault, books, chain and keychain, and says what to do
     #[command(after_help = "Example:\n  imprest doctor")]
     Doctor,
@@ -509,6 +529,31 @@ pub struct ExportArgs {
     /// Which.
     #[command(flatten)]
     pub filter: FilterArgs,
+}
+
+/// `imprest backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file to write; best on another disk, and named .age
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Replaces a file of that name once the new one is proven
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// `imprest restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Moves the files of a desk that lies in the folder aside
+    #[arg(long)]
+    pub replace: bool,
+    /// Only says what the backup holds; writes nothing
+    #[arg(long, conflicts_with = "replace")]
+    pub inspect: bool,
 }
 
 /// How an agent's command finds its desk and says who it is.

@@ -234,6 +234,10 @@ fn judge_status(status: &DeskStatus, is_running: bool, findings: &mut Vec<Findin
         ));
     }
     judge_trust(status, findings);
+    if let Some(text) = &status.backup.note {
+        let todo = "Make one with `imprest backup FILE`, best on another disk.";
+        findings.push(Finding::note("backup", text, todo));
+    }
     if is_running {
         findings.push(match (status.network.reachable, status.network.block) {
             (true, block) => Finding::good(

@@ -11,6 +11,7 @@ mod budget;
 mod demo;
 mod doctor;
 mod fault;
+mod keep;
 mod link;
 mod owner;
 mod passphrase;
@@ -118,6 +119,8 @@ async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
         Command::Books => read::books(context).await,
         Command::Export(args) => read::export(context, &args).await,
         Command::Verify => read::verify(context).await,
+        Command::Backup(args) => keep::backup(context, &args).await,
+        Command::Restore(args) => keep::restore(context, &args).await,
         Command::Doctor => doctor::doctor(context).await,
         Command::Mcp(args) => agent::mcp(context, &args).await,
         Command::Fetch(args) => agent::fetch(context, &args).await,

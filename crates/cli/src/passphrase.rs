@@ -36,9 +36,17 @@ impl Source {
     /// [`Fault::NoTerminal`] when there is nobody to ask, and [`Fault::Input`] for an empty or
     /// unreadable line.
     pub fn ask(self) -> Result<SecretText, Fault> {
+        self.ask_for("Passphrase: ")
+    }
+
+    /// As [`Source::ask`], saying on the terminal which passphrase is meant.
+    ///
+    /// # Errors
+    /// As [`Source::ask`].
+    pub fn ask_for(self, prompt: &str) -> Result<SecretText, Fault> {
         match self {
             Source::Stdin => line(),
-            Source::Terminal => typed("Passphrase: "),
+            Source::Terminal => typed(prompt),
             Source::None => Err(Fault::NoTerminal),
         }
     }
@@ -48,10 +56,22 @@ impl Source {
     /// # Errors
     /// As [`Source::ask`], and [`Fault::Input`] when the two differ.
     pub fn choose(self) -> Result<SecretText, Fault> {
+        self.choose_for("New passphrase, at least 8 characters: ")
+    }
+
+    /// A passphrase for a new backup; typed twice on a terminal.
+    ///
+    /// # Errors
+    /// As [`Source::choose`].
+    pub fn choose_for_a_backup(self) -> Result<SecretText, Fault> {
+        self.choose_for("Passphrase for the backup, at least 8 characters: ")
+    }
+
+    fn choose_for(self, prompt: &str) -> Result<SecretText, Fault> {
         if self != Source::Terminal {
             return self.ask();
         }
-        let first = typed("New passphrase, at least 8 characters: ")?;
+        let first = typed(prompt)?;
         let again = typed("The same again: ")?;
         if first.expose() == again.expose() {
             Ok(first)
@@ -72,7 +92,7 @@ fn typed(prompt: &str) -> Result<SecretText, Fault> {
 fn kept(mut text: String) -> Result<SecretText, Fault> {
     if text.is_empty() {
         text.zeroize();
-        return Err(Fault::input("The passphrase is empty.", "Give the desk's own passphrase."));
+        return Err(Fault::input("The passphrase is empty.", "Give it again, in one line."));
     }
     Ok(SecretText::new(text))
 }

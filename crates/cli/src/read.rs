@@ -5,8 +5,8 @@ use crate::fault::{End, Fault};
 use crate::link::{Context, shaped};
 use crate::screen::{Tone, cell, left, local_time, note, one_line, right, tone_of, toned};
 use imprest_desk::view::{
-    ActivityFilter, ActivityPage, ActivityRow, AgentPage, Books, DeskStatus, Evidence, Exported,
-    Finding, Verified,
+    ActivityFilter, ActivityPage, ActivityRow, AgentPage, BackupView, Books, DeskStatus, Evidence,
+    Exported, Finding, Verified,
 };
 use serde_json::{Value, json};
 
@@ -50,6 +50,7 @@ pub async fn status(context: &Context) -> Result<End, Fault> {
                 if status.signals > 0 { format!("{} open", status.signals) } else { String::new() },
             ),
             ("clock", clock.unwrap_or_default()),
+            ("backup", backup_words(&status.backup)),
             ("waiting", status.waiting.to_string()),
             ("agents", status.agents.to_string()),
             ("network", format!("{} ({}), {reach}{block}", status.network.name, status.network.id)),
@@ -64,6 +65,16 @@ pub async fn status(context: &Context) -> Result<End, Fault> {
         ],
     )?;
     Ok(End::Done)
+}
+
+/// When the last backup was made, or that one is due.
+fn backup_words(backup: &BackupView) -> String {
+    let last = backup.last_at.as_deref().map(|at| format!("made {}", local_time(at)));
+    match (&backup.note, last) {
+        (Some(note), _) => format!("{note} `imprest backup FILE` makes one."),
+        (None, Some(last)) => last,
+        (None, None) => String::new(),
+    }
 }
 
 /// The filter as the desk takes it: it wants an agent's identifier where a person gives a name.

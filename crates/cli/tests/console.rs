@@ -134,6 +134,8 @@ fn help_says_what_every_command_does() {
         "books",
         "export",
         "verify",
+        "backup",
+        "restore",
         "doctor",
         "mcp",
         "fetch",
@@ -170,7 +172,7 @@ fn help_says_what_every_command_does() {
 #[test]
 fn wrong_usage_is_said_in_two_lines() {
     let home = Home::new();
-    let lines: [&[&str]; 19] = [
+    let lines: [&[&str]; 21] = [
         &["frobnicate"],
         &["status", "--colour"],
         &["agent", "add"],
@@ -190,6 +192,8 @@ fn wrong_usage_is_said_in_two_lines() {
         &["hosts", "allow", "localhost"],
         &["fetch", "http://127.0.0.1/", "--wait", "60001"],
         &["export"],
+        &["backup"],
+        &["restore", "desk.age", "--inspect", "--replace"],
     ];
     let mut sessions = String::new();
     for line in lines {
@@ -206,8 +210,9 @@ fn wrong_usage_is_said_in_two_lines() {
 #[test]
 fn a_missing_desk_is_said_in_two_lines() {
     let home = Home::new();
-    let lines: [&[&str]; 13] = [
+    let lines: [&[&str]; 14] = [
         &["status"],
+        &["backup", "desk.age"],
         &["acknowledge", "1"],
         &["clock", "accept"],
         &["shared", "set", "team", "--per-day", "1"],
@@ -349,6 +354,60 @@ fn a_desk_is_made_read_and_frozen_without_running() {
     assert!(csv.is_file());
 
     assert_eq!(home.run(&["status"]).code, 5, "status is about a running desk");
+}
+
+/// A backup made, looked into and put back, each without a running desk.
+#[test]
+fn a_backup_is_made_and_put_back_without_running() {
+    let home = Home::new();
+    assert_eq!(home.owner(&["init", "--practice"]).code, 0);
+    let file = home.0.path().join("desk.age").display().to_string();
+    let with = |line: &[&str], passphrase: &str| {
+        let mut command = home.command(line);
+        command.arg("--passphrase-stdin");
+        home.answer(command, passphrase)
+    };
+    let seal = "kept in the other house";
+    let made = with(&["backup", &file, "--json"], seal);
+    assert_eq!((made.code, made.stderr.as_str()), (0, ""), "{}", made.stdout);
+    let made = made.document();
+    assert!(made["bytes"].as_u64() > Some(0) && made["path"] == "HOME/desk.age", "{made}");
+    for (line, passphrase, code) in [
+        (["backup", &file].as_slice(), seal, 2),
+        (&["backup", &file, "--replace"], "short", 2),
+        (&["backup", "/"], seal, 2),
+        (&["restore", &file], seal, 2),
+        (&["restore", &file, "--replace"], "another passphrase", 6),
+        (&["restore", &file, "--inspect"], "another passphrase", 6),
+        (&["restore", "nothing.age", "--inspect"], seal, 2),
+    ] {
+        let answer = with(line, passphrase);
+        let said = (answer.code, answer.stderr.lines().count(), answer.stdout.as_str());
+        assert_eq!(said, (code, 2, ""), "{line:?}: {}", answer.stderr);
+        assert!(!answer.stderr.contains(passphrase), "{line:?}: {}", answer.stderr);
+    }
+    let inside = home.data().join("desk.age").display().to_string();
+    let among = with(&["backup", &inside], seal);
+    assert!(among.code == 2 && among.stderr.contains("own folder"), "{}", among.stderr);
+
+    let again = with(&["backup", &file, "--replace"], seal);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    let looked = with(&["restore", &file, "--inspect", "--json"], seal);
+    assert_eq!(looked.code, 0, "{}", looked.stderr);
+    let contents = looked.document();
+    assert_eq!(contents["events"], made["events"]);
+    assert!(contents["files"].as_array().is_some_and(|files| files.len() >= 2), "{contents}");
+
+    let back = with(&["restore", &file, "--replace", "--json"], seal);
+    assert_eq!(back.code, 0, "{}", back.stderr);
+    let aside = back.document()["moved_to"].as_str().expect("moved aside").to_owned();
+    assert!(aside.starts_with("HOME/desk/replaced-"), "{aside}");
+    let verified = home.run(&["verify", "--json"]);
+    assert_eq!(verified.document()["whole"], true, "{}", verified.stdout);
+    let elsewhere = home.0.path().join("elsewhere").display().to_string();
+    let back = with(&["restore", &file, "--data", &elsewhere], seal);
+    assert_eq!(back.code, 0, "{}", back.stderr);
+    assert!(back.stdout.contains("read the chain"), "{}", back.stdout);
 }
 
 #[test]

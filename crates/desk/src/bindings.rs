@@ -78,8 +78,8 @@ fn interfaces() -> BTreeMap<String, String> {
         };
     }
     all! {
-        ActivityFilter ActivityPage ActivityRow AgentPage AgentRow ApprovalCard BookLine Books
-        BudgetForm Changed DeskStatus EventView Evidence Exported Finding NetworkView
+        ActivityFilter ActivityPage ActivityRow AgentPage AgentRow ApprovalCard BackupMade
+        BackupProgress BackupView BookLine Books BudgetForm Changed DeskStatus EventView Evidence Exported Finding NetworkView
         NewCredential NewVault Overview Pace Problem RehearsalView RuleCount SharedView SignalView
         Verified WindowRow
     }

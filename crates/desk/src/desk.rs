@@ -1,5 +1,6 @@
 //! The desk: opening it, what it holds, and closing it.
 
+use crate::backup::BackingUp;
 use crate::jobs::ClockWatch;
 use crate::place::{Place, Settings, unusable};
 use crate::problem::ErrorCode;
@@ -7,7 +8,8 @@ use crate::teller::DeskTeller;
 use crate::trust::Trust;
 use crate::view::{ApprovalCard, Changed, Problem};
 use crate::warn::Warned;
-use crate::{jobs, owner};
+use crate::{jobs, owner, restored};
+use imprest_backup::Pending;
 use imprest_chain::{Chain, Network, Networks};
 use imprest_domain::{Address, AgentId, Asset, Payee};
 use imprest_gateway::Door;
@@ -157,6 +159,8 @@ pub(crate) struct Inner {
     pub(crate) trust: Trust,
     /// The last event's number when the books were opened.
     pub(crate) opened_seq: u64,
+    /// How far the backup that is being made is.
+    pub(crate) backing_up: BackingUp,
     /// Which limits' nearness was told already.
     pub(crate) warned: Warned,
     pub(crate) warnings: broadcast::Sender<String>,
@@ -196,6 +200,8 @@ impl Desk {
         let place = Place::new(options.data_dir.clone());
         place.make()?;
         let lock = place.take()?;
+        // A folder in which a restore was stopped midway holds no books to be opened.
+        let note = imprest_backup::pending(place.dir())?;
         let settings = place.load_settings()?;
         let vault = open_vault(&place)?;
         if vault.is_some() {
@@ -203,6 +209,7 @@ impl Desk {
         }
         let clock = OpenOptions { clock: options.clock.clone(), ..OpenOptions::default() };
         let ledger = Ledger::open_with(&place.ledger(), clock).await?;
+        let restored = restored::of(note, &ledger).await?;
         let network = Networks::built_in()
             .ok()
             .and_then(|networks| networks.practice().cloned())
@@ -218,7 +225,9 @@ impl Desk {
             (None, Some(asset)) => asset,
             (None, None) => unplaced(&network)?,
         };
-        let desk = Desk::assemble(options, place, ledger, vault, network, asset, practice, lock)?;
+        let desk = Desk::assemble(
+            options, place, ledger, restored, vault, network, asset, practice, lock,
+        )?;
         if desk.inner.serves
             && let Err(problem) = desk.start(settings).await
         {
@@ -234,6 +243,7 @@ impl Desk {
         options: DeskOptions,
         place: Place,
         ledger: Ledger,
+        restored: Option<Pending>,
         vault: Option<Arc<Vault>>,
         network: Network,
         asset: Asset,
@@ -277,8 +287,9 @@ impl Desk {
                 looked: RwLock::new((Instant::now(), Timestamp::now())),
                 compare_every: options.compare_every.unwrap_or(COMPARE_EVERY),
                 adding: Mutex::new(()),
-                trust: Trust::default(),
+                trust: Trust::of(restored),
                 opened_seq,
+                backing_up: BackingUp::default(),
                 warned: Warned::default(),
                 warnings: broadcast::Sender::new(CHANGES_KEPT),
                 places: std::sync::Mutex::default(),

@@ -2,6 +2,7 @@
 
 use crate::compare::{Comparisons, Floats};
 use crate::desk::Desk;
+use crate::restored;
 use crate::trust::{CONTRADICTS, keep_copy};
 use crate::view::Problem;
 use futures::StreamExt;
@@ -27,10 +28,10 @@ const TIDY_EVERY: Duration = Duration::from_secs(600);
 /// How many of the newest paid responses stay for retries to find.
 const RESPONSES_KEPT: u32 = 500;
 /// The most blocks one look for deposits reads.
-const DEPOSIT_BLOCKS_MAX: u64 = 2_000;
+pub(crate) const DEPOSIT_BLOCKS_MAX: u64 = 2_000;
 
 /// The name under which the last block searched for deposits is remembered.
-const DEPOSITS_MARK: &str = "deposits_block";
+pub(crate) const DEPOSITS_MARK: &str = "deposits_block";
 /// How many blocks without deposits may lie behind that one before it is remembered anew.
 const DEPOSITS_MARK_STEP: u64 = 60;
 
@@ -145,7 +146,9 @@ async fn reconcile(desk: Desk) {
     let mut compared = Instant::now();
     loop {
         let started = Instant::now();
-        let due = compared.elapsed() >= desk.inner.compare_every;
+        // Books of a backup differ from the chain until they have caught up with it.
+        let due =
+            compared.elapsed() >= desk.inner.compare_every && desk.inner.trust.restored().is_none();
         let floats = if due { floats(&desk).await } else { None };
         match look(&desk, &chain, &mut searched_deep).await {
             Ok(block) => {
@@ -232,8 +235,18 @@ async fn look(
     if let Err(error) = refills(desk, chain, head).await {
         tracing::warn!(%error, "refills could not be followed");
     }
-    if let Err(error) = deposits(desk, chain, head).await {
-        tracing::warn!(%error, "deposits could not be read");
+    match desk.inner.trust.restored() {
+        // What arrived is booked there as well, in the chain's own order.
+        Some(pending) => {
+            if let Err(error) = restored::catch_up(desk, chain, &pending).await {
+                tracing::warn!(%error, "the books of a backup could not be brought up to the chain");
+            }
+        }
+        None => {
+            if let Err(error) = deposits(desk, chain, head).await {
+                tracing::warn!(%error, "deposits could not be read");
+            }
+        }
     }
     last_error.map_or(Ok(head), Err)
 }

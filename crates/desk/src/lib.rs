@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod approve;
+pub mod backup;
 #[cfg(test)]
 mod bindings;
 mod command;
@@ -21,6 +22,7 @@ mod pay;
 mod place;
 mod problem;
 mod rehearsal;
+mod restored;
 mod shared;
 mod show;
 mod show_agents;

@@ -106,12 +106,26 @@ pub async fn call(
     args: Value,
     passphrase: Option<&SecretText>,
 ) -> Result<Value, OwnerError> {
+    call_within(CALL_TIMEOUT, data_dir, command, args, passphrase).await
+}
+
+/// As [`call`], for what may take longer than most.
+///
+/// # Errors
+/// As [`call`].
+pub async fn call_within(
+    patience: Duration,
+    data_dir: &Path,
+    command: &str,
+    args: Value,
+    passphrase: Option<&SecretText>,
+) -> Result<Value, OwnerError> {
     let ask = json!({
         "command": command,
         "args": args,
         "passphrase": passphrase.map(SecretText::expose),
     });
-    within(CALL_TIMEOUT, exchange(data_dir, &ask)).await
+    within(patience, exchange(data_dir, &ask)).await
 }
 
 /// Where the desk that runs on a data folder can be reached, if one runs.

@@ -1,6 +1,7 @@
 //! Problems: how every error of every layer reaches the owner, as a code and two sentences.
 
 use crate::view::Problem;
+use imprest_backup::BackupError;
 use imprest_chain::ChainError;
 use imprest_domain::{AmountError, BudgetError};
 use imprest_gateway::{Failure, FailureCode};
@@ -166,6 +167,27 @@ impl From<VaultError> for Problem {
             VaultError::Halted => ErrorCode::Conflict,
             VaultError::Io { .. } | VaultError::Damaged { .. } => ErrorCode::Disk,
             _ => ErrorCode::Internal,
+        };
+        Problem::told(code, error)
+    }
+}
+
+impl From<BackupError> for Problem {
+    fn from(error: BackupError) -> Problem {
+        let code = match &error {
+            BackupError::WrongPassphrase { .. } => ErrorCode::WrongPassphrase,
+            BackupError::InUse { .. } => ErrorCode::InUse,
+            BackupError::AlreadyThere { .. }
+            | BackupError::BesideTheBooks { .. }
+            | BackupError::Missing { .. }
+            | BackupError::NotABackup { .. }
+            | BackupError::TooMuchWork { .. }
+            | BackupError::Newer { .. }
+            | BackupError::TooLarge { .. }
+            | BackupError::Occupied { .. }
+            | BackupError::Passphrase { .. } => ErrorCode::BadInput,
+            BackupError::Internal { .. } => ErrorCode::Internal,
+            _ => ErrorCode::Disk,
         };
         Problem::told(code, error)
     }

@@ -50,6 +50,7 @@ impl Desk {
             keychain,
             keychain_note,
             copy_note: inner.trust.copy_note().map(str::to_owned),
+            backup: self.backup_view().await?,
             network: NetworkView {
                 name: inner.network.name.clone(),
                 id: inner.asset.id.network(),

@@ -3,7 +3,9 @@
 
 use crate::desk::{Desk, Inner};
 use crate::problem::ErrorCode;
+use crate::restored::FROM_A_BACKUP;
 use crate::view::Problem;
+use imprest_backup::Pending;
 use imprest_domain::{AgentId, Danger, SignalKind, Subject};
 use imprest_ledger::{Alarm, HeadCopy, LedgerError};
 use std::collections::BTreeMap;
@@ -54,6 +56,8 @@ pub(crate) struct Trust {
     broken: RwLock<Option<&'static str>>,
     /// Whether the whole proof is still under way in the background.
     pub(crate) proving: AtomicBool,
+    /// What the chain has to be read for, while the books are those of a backup.
+    restored: RwLock<Option<Pending>>,
     /// Whether the vault has sealed the log in this run.
     sealed: AtomicBool,
     copied: RwLock<Copied>,
@@ -62,6 +66,25 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
+    /// Of books that were put back from a backup, if they were.
+    pub(crate) fn of(restored: Option<Pending>) -> Trust {
+        Trust { restored: RwLock::new(restored), ..Trust::default() }
+    }
+
+    /// What the chain still has to be read for before anything is paid.
+    pub(crate) fn restored(&self) -> Option<Pending> {
+        self.restored.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Everything that the chain knows is in the books.
+    pub(crate) fn note_reconciled(&self) {
+        *self.restored.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn is_restored(&self) -> bool {
+        self.restored.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn copied(&self) -> Copied {
         *self.copied.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,6 +135,8 @@ impl Inner {
             halted(why)
         } else if self.trust.proving.load(Ordering::Relaxed) {
             halted(PROVING)
+        } else if self.trust.is_restored() {
+            halted(FROM_A_BACKUP)
         } else if self.serves && self.looked_ago() > STALE {
             halted(STALE_WHY)
         } else {

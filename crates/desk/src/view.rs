@@ -43,6 +43,8 @@ shapes! {
         /// One sentence when no copy of the ledger's head lies in the keychain, so that an older
         /// ledger put in its place would not be noticed.
         pub copy_note: Option<String>,
+        /// The last backup, and whether it is time for another.
+        pub backup: BackupView,
         /// The network the desk pays on.
         pub network: NetworkView,
         /// Where agents connect over HTTP, such as "http://127.0.0.1:4020".
@@ -63,6 +65,40 @@ shapes! {
         pub version: String,
         /// The last event's number; grows with every change.
         pub seq: u64,
+    }
+
+    /// The last backup, and whether it is time for another.
+    pub struct BackupView {
+        /// When it was made; absent when there never was one.
+        pub last_at: Option<String>,
+        /// How many events it lacks.
+        pub events_since: u64,
+        /// One sentence when a backup is due.
+        pub note: Option<String>,
+    }
+
+    /// A backup that was made, read back and proven.
+    pub struct BackupMade {
+        /// The file.
+        pub path: String,
+        /// Its size in bytes.
+        pub bytes: u64,
+        /// SHA-256 of the file, hex.
+        pub sha256: String,
+        /// When it was made.
+        pub made_at: String,
+        /// How many events its log has.
+        pub events: u64,
+    }
+
+    /// How far a backup is.
+    pub struct BackupProgress {
+        /// Whether one is being made.
+        pub running: bool,
+        /// "copying", "sealing", "reading", "proving" or "placing"; empty when none is being made.
+        pub step: String,
+        /// How far the step is, in thousandths; absent where nobody knows.
+        pub permille: Option<u32>,
     }
 
     /// A network and whether it answers.

@@ -20,7 +20,7 @@ const BACK_S: u64 = 600;
 /// The shortest a signature lives, in seconds: facilitators refuse what ends within 6.
 const LENGTH_S_MIN: u64 = 10;
 /// The longest a signature lives, in seconds, whatever the payee asks for.
-const LENGTH_S_MAX: u64 = 120;
+pub const SIGNATURE_S_MAX: u64 = 120;
 
 /// Seconds past a signature's end that the finalised chain clock must show before its hold is
 /// given back. EIP-3009 takes an authorisation only while `block.timestamp < validBefore`, so none
@@ -35,7 +35,7 @@ impl ValidityWindow {
     pub fn clamped(now_s: u64, wished_s: u64) -> ValidityWindow {
         ValidityWindow {
             valid_after_s: now_s.saturating_sub(BACK_S),
-            valid_before_s: now_s.saturating_add(wished_s.clamp(LENGTH_S_MIN, LENGTH_S_MAX)),
+            valid_before_s: now_s.saturating_add(wished_s.clamp(LENGTH_S_MIN, SIGNATURE_S_MAX)),
         }
     }
 

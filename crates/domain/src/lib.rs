@@ -20,7 +20,7 @@ mod usage;
 mod verdict;
 mod window;
 
-pub use authorization::{Authorization, RELEASE_MARGIN_S, ValidityWindow};
+pub use authorization::{Authorization, RELEASE_MARGIN_S, SIGNATURE_S_MAX, ValidityWindow};
 pub use budget::{Budget, BudgetError, NewPayeeRule, OverPayment};
 pub use decide::{AgentStanding, Case, Intent, Shared, decide, reaches_80_percent};
 pub use grade::{Danger, Grade};

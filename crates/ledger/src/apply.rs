@@ -86,7 +86,8 @@ impl Books {
             | Event::RefillSent { .. }
             | Event::RefillSettled { .. }
             | Event::RefillFailed { .. }
-            | Event::FloatReceived { .. } => self.apply_to_float(&event, place),
+            | Event::FloatReceived { .. }
+            | Event::SpendFound { .. } => self.apply_to_float(&event, place),
             Event::Frozen {} => self.set_frozen(true),
             Event::Thawed {} => self.set_frozen(false),
             Event::ClockSet { to, hours, .. } => {
@@ -661,8 +662,45 @@ impl Books {
                 });
                 self.move_units("outside".into(), float(agent), *value, place)
             }
+            Event::SpendFound {
+                agent,
+                pay_to,
+                value,
+                transaction,
+                log_index,
+                spans,
+                shared,
+                ..
+            } => {
+                self.agent(agent)?;
+                self.put(ReceiptRow {
+                    tx: *transaction,
+                    log_index: *log_index,
+                    agent: agent.clone(),
+                });
+                self.count_spent(agent.as_str(), spans, *value)?;
+                if let Some(hold) = shared {
+                    self.count_spent(hold.shared.as_str(), &hold.spans, *value)?;
+                }
+                let payee = payee_account(&pay_to.to_string());
+                self.move_units(float(agent), payee, *value, place)
+            }
             _ => Err(misplaced()),
         }
+    }
+
+    /// Counts what was spent without ever having been held.
+    fn count_spent(&mut self, holder: &str, spans: &[Counted], value: Units) -> Done {
+        for Counted { window, label } in spans {
+            if *window == Window::Hour {
+                let hour = self.hour_of(holder)?;
+                hour.add(minute(label)?, value).ok_or_else(overflow)?;
+                continue;
+            }
+            let counter = self.counter_of(holder, *window, label)?;
+            counter.settled = sum(counter.settled, value)?;
+        }
+        Ok(())
     }
 
     /// A refill that stands where it has to for the next step.

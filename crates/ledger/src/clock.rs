@@ -167,7 +167,7 @@ impl Before {
             let kind: String = row.get(1)?;
             let counts = match kind.as_str() {
                 "payment_held" => minute <= self.last,
-                kind => matches!(kind, "payment_voided" | "clock_set"),
+                kind => matches!(kind, "payment_voided" | "clock_set" | "spend_found"),
             };
             let body = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
             if counts && !self.goes_on_before(Event::parse(&kind, body)?)? {
@@ -189,6 +189,12 @@ impl Before {
                 }
                 let value = order.intent.value;
                 self.hold(order.intent.agent.as_str(), &spans, value)?;
+                if let Some(shared) = shared {
+                    self.hold(shared.shared.as_str(), &shared.spans, value)?;
+                }
+            }
+            Event::SpendFound { agent, value, spans, shared, .. } => {
+                self.hold(agent.as_str(), &spans, value)?;
                 if let Some(shared) = shared {
                     self.hold(shared.shared.as_str(), &shared.spans, value)?;
                 }

@@ -457,6 +457,28 @@ events! {
         /// The number of its block.
         block: u64,
     }
+    /// Money left a float, and only the chain knew: found after an older backup was put back.
+    SpendFound "spend_found" {
+        /// Whose float.
+        agent: AgentId,
+        /// Who got the money.
+        pay_to: Address,
+        /// How much, in atomic units of the agent's asset.
+        value: Units,
+        /// The transaction's hash.
+        transaction: B256,
+        /// Which log of its block says so, from 0 on.
+        log_index: u64,
+        /// The number of its block.
+        block: u64,
+        /// The block's time, or the books' if that is behind it, UTC.
+        at: Timestamp,
+        /// The agent's own counters it lies in.
+        spans: Vec<Counted>,
+        /// The shared budget's counters it lies in, if the agent is under one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shared: Option<SharedHold>,
+    }
     /// Something looked odd; danger rises.
     SignalRaised "signal_raised" {
         /// What was seen.

@@ -14,6 +14,7 @@ mod clock;
 mod error;
 mod event;
 mod facts;
+mod found;
 mod grant;
 mod kept;
 mod migrate;
@@ -40,6 +41,7 @@ pub use event::{
     Answer, Carried, Delivery, Event, Head, HourSet, Later, Order, SharedHold, SignalAnswer,
 };
 pub use facts::Alarm;
+pub use found::FoundSpend;
 pub use grant::{Grant, TransactionTerms, TreasuryGrant};
 pub use payments::OpenPayment;
 pub use read::{

@@ -1,5 +1,5 @@
 import type { Commands } from './generated/commands';
-import type { ActivityFilter, Changed, Exported, Problem } from './generated/types';
+import type { ActivityFilter, BackupMade, Changed, Exported, Problem } from './generated/types';
 
 /** A command's name. */
 export type CommandName = keyof Commands;
@@ -14,6 +14,8 @@ export interface Host {
   onChanged(heard: (changed: Changed) => void): () => void;
   /** Lets the owner choose a file and writes activity there as CSV; null when they chose none. */
   exportActivity(filter: ActivityFilter): Promise<Exported | null>;
+  /** Lets the owner choose a file and makes a backup there; null when they chose none. */
+  saveBackup(passphrase: string): Promise<BackupMade | null>;
   /** Says once that the window shows something. */
   ready(): Promise<void>;
   /** Ends the desk. */

@@ -20,6 +20,7 @@ export function makeHost(): Host {
       };
     },
     exportActivity: (filter) => invoke('export_activity', { filter }),
+    saveBackup: (passphrase) => invoke('save_backup', { passphrase }),
     ready: () => invoke('window_ready'),
     quit: () => invoke('quit'),
   };

@@ -687,6 +687,30 @@ export const en = {
     copyUnchecked: 'There was no copy in the keychain to compare with, so an older ledger would not be noticed.',
     seal: 'Seal and copy',
     head: 'Head',
+    keep: 'Backup and restore',
+    keepBody: 'Books, keys and settings in one sealed file.',
+    backup: {
+      never: 'No backup yet.',
+      last: (at: string, since: string) => (since === '0' ? `Last backup ${at}; nothing has happened since.` : `Last backup ${at}; ${since === '1' ? '1 event' : `${since} events`} since.`),
+      make: 'Back up…',
+      title: 'Back up the desk',
+      body: 'Choose a passphrase for the backup, and keep it where you will find it. Whoever has the file and its passphrase has the books; the keys in it stay sealed by the desk’s own passphrase and recovery words.',
+      choose: 'Choose a file…',
+      choosing: 'Waiting for a file to be chosen…',
+      progress: (step: string, percent: number | null) => {
+        const steps: Record<string, string> = {
+          copying: 'Copying the books', sealing: 'Sealing', reading: 'Reading it back', proving: 'Proving the books', placing: 'Putting it in place',
+        };
+        const says = Object.hasOwn(steps, step) ? (steps[step] ?? '') : 'Working';
+        return percent === null ? `${says}…` : `${says}, ${percent} %`;
+      },
+      made: (path: string) => `The backup is in ${path}, and was opened and proven.`,
+      proof: (events: string, sha: string) => `${events} events, SHA-256 ${sha}`,
+      restore: 'Put a backup back',
+      restoreBody: 'Quit the desk, then run this in a terminal with the file’s path in place of FILE. It is proven before anything is put in place, and what lies there now is moved aside.',
+      command: 'imprest restore FILE --replace',
+      restoreAfter: 'After it the desk reads the chain before it pays anything: what was spent since the backup is found and counted, so an older backup never refills a budget.',
+    },
     about: 'About',
     version: 'Version',
     data: 'Data folder',

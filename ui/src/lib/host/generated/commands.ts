@@ -7,6 +7,8 @@ import type {
   AgentPage,
   AgentRow,
   ApprovalCard,
+  BackupMade,
+  BackupProgress,
   Books,
   BudgetForm,
   DeskStatus,
@@ -43,6 +45,10 @@ export interface Commands {
   verify: { args: Record<string, never>; answer: Verified };
   /** Writes activity as CSV to a path the owner chose. */
   export_csv: { args: { path: string; filter: ActivityFilter }; answer: Exported };
+  /** Seals books, keys and settings into one file at a path the owner chose, with a passphrase of its own. */
+  backup: { args: { path: string; passphrase: string; replace: boolean }; answer: BackupMade };
+  /** How far the backup that is being made is. */
+  backup_progress: { args: Record<string, never>; answer: BackupProgress };
   /** Local addresses that agents may reach. */
   hosts: { args: Record<string, never>; answer: string[] };
   /** Budgets that several agents share, oldest first. */

@@ -146,6 +146,40 @@ export interface ApprovalCard {
   expires_at: string;
 }
 
+/** A backup that was made, read back and proven. */
+export interface BackupMade {
+  /** The file. */
+  path: string;
+  /** Its size in bytes. */
+  bytes: number;
+  /** SHA-256 of the file, hex. */
+  sha256: string;
+  /** When it was made. */
+  made_at: string;
+  /** How many events its log has. */
+  events: number;
+}
+
+/** How far a backup is. */
+export interface BackupProgress {
+  /** Whether one is being made. */
+  running: boolean;
+  /** "copying", "sealing", "reading", "proving" or "placing"; empty when none is being made. */
+  step: string;
+  /** How far the step is, in thousandths; absent where nobody knows. */
+  permille: number | null;
+}
+
+/** The last backup, and whether it is time for another. */
+export interface BackupView {
+  /** When it was made; absent when there never was one. */
+  last_at: string | null;
+  /** How many events it lacks. */
+  events_since: number;
+  /** One sentence when a backup is due. */
+  note: string | null;
+}
+
 /** One float in ledger and chain. */
 export interface BookLine {
   /** The agent's name. */
@@ -238,6 +272,8 @@ export interface DeskStatus {
   keychain_note: string | null;
   /** One sentence when no copy of the ledger's head lies in the keychain, so that an older ledger put in its place would not be noticed. */
   copy_note: string | null;
+  /** The last backup, and whether it is time for another. */
+  backup: BackupView;
   /** The network the desk pays on. */
   network: NetworkView;
   /** Where agents connect over HTTP, such as "http://127.0.0.1:4020". */

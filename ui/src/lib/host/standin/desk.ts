@@ -1,6 +1,6 @@
 import type { Commands } from '../generated/commands';
 import type {
-  ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, Books, BudgetForm, Changed,
+  ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, BackupMade, BackupProgress, Books, BudgetForm, Changed,
   DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, Overview, Pace, Problem, RehearsalView, SharedView, SignalView, Verified,
   WindowRow,
 } from '../generated/types';
@@ -18,6 +18,9 @@ import { Signals, type About } from './signals';
 const QUESTION_MS = 10 * 60_000;
 const SETTLE_MS = 900;
 const LOCK_S = 15 * 60;
+const BACKUP_STEP_MS = 150;
+const WEEK_MS = 7 * 24 * 60 * 60_000;
+const IDLE: BackupProgress = { running: false, step: '', permille: null };
 const CONTRACT = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
 const TREASURY = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
 export const SHOP_ADDRESS = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
@@ -117,10 +120,15 @@ export class StandinDesk {
   /** How many events the vault has not sealed yet. */
   sealedBehind = 0;
   copyChecked = true;
+  /** When the last backup was made, and the events it holds. */
+  lastBackup: { at: number; events: number } | null = null;
+  /** Set to have the next backup fail as a full disk does. */
+  diskFull = false;
   #signals = new Signals();
   #listeners = new Set<(changed: Changed) => void>();
   #openedAt = 0;
   #events = 0;
+  #backingUp: BackupProgress = IDLE;
 
   onChanged(heard: (changed: Changed) => void): () => void {
     this.#listeners.add(heard);
@@ -148,6 +156,8 @@ export class StandinDesk {
         seal_checked: this.stage === 'open', copy_checked: this.copyChecked,
       }),
       export_csv: (a) => ({ ...this.exportCsv(a.filter), path: a.path }),
+      backup: (a) => ({ ...this.#backup(a.passphrase), path: a.path }),
+      backup_progress: () => this.#backingUp,
       hosts: () => [...this.hosts],
       shared_budgets: () => this.shared.map((shared) => this.#sharedView(shared)),
       signals: () => this.#signals.views(Date.now()),
@@ -189,6 +199,11 @@ export class StandinDesk {
       signals: this.#signals.open(Date.now()),
       clock_behind_s: this.clockBehindS,
       copy_note: this.copyChecked ? null : 'No copy of the ledger’s end can be kept in the system keychain, so an older ledger put in its place would not be noticed.',
+      backup: {
+        last_at: this.lastBackup === null ? null : new Date(this.lastBackup.at).toISOString(),
+        events_since: this.#events - (this.lastBackup?.events ?? 0),
+        note: this.#backupNote(),
+      },
       keychain: 'ready',
       keychain_note: null,
       network: {
@@ -267,6 +282,31 @@ export class StandinDesk {
   exportCsv(filter: ActivityFilter): Exported {
     const rows = this.rows().filter((row) => this.#matches(row, filter)).length;
     return { path: '/home/owner/Documents/imprest-activity.csv', rows, sha256: hex(`csv${rows}`, 64) };
+  }
+
+  /** Makes a backup where the owner would have chosen, in steps that can be watched. */
+  async saveBackup(passphrase: string): Promise<BackupMade> {
+    for (const step of ['copying', 'sealing', 'reading', 'proving', 'placing']) {
+      this.#backingUp = { running: true, step, permille: step === 'sealing' ? 500 : null };
+      await new Promise((resolve) => setTimeout(resolve, BACKUP_STEP_MS));
+    }
+    this.#backingUp = IDLE;
+    return this.#backup(passphrase);
+  }
+
+  #backup(passphrase: string): BackupMade {
+    if (Array.from(passphrase).length < 8) fail('bad_input', 'this passphrase cannot be used for a backup: it has fewer than 8 characters');
+    if (this.diskFull) fail('disk', 'the disk is full, so the backup could not be written', 'Free some space, or choose another disk.');
+    const [at, events] = [Date.now(), this.#events];
+    this.lastBackup = { at, events };
+    this.changed('status');
+    return { path: '/media/stick/imprest.age', bytes: 40_960 + events * 512, sha256: hex(`backup${events}`, 64), made_at: new Date(at).toISOString(), events };
+  }
+
+  #backupNote(): string | null {
+    if (this.#events === (this.lastBackup?.events ?? 0)) return null;
+    if (this.lastBackup === null) return 'No backup has been made yet. Without one, a lost disk loses the books.';
+    return Date.now() - this.lastBackup.at < WEEK_MS ? null : 'The last backup is more than a week old.';
   }
 
   addAgent(name: string, grade: string, budget: BudgetForm, shared: string | null = null): NewCredential {
