@@ -302,9 +302,62 @@ mod tests {
 
     #[test]
     fn refuses_atomic_units_that_are_not_canonical() {
-        for bad in ["", "-1", "01", "1e6", "0x1", " 1", "1.0", &"9".repeat(79)] {
-            assert!(bad.parse::<Units>().is_err(), "{bad:?} was accepted");
+        for bad in ["", "-1", "+1", "01", "00", "1e6", "0x1", " 1", "1.0", "٣"] {
+            assert_eq!(bad.parse::<Units>(), Err(AmountError::NotANumber), "{bad:?}");
         }
+        assert_eq!("9223372036854775807".parse(), Ok(Units::MAX));
+        assert_eq!("9223372036854775808".parse::<Units>(), Err(AmountError::TooLarge));
+    }
+
+    #[test]
+    fn a_text_longer_than_any_amount_is_too_large_whatever_its_digits() {
+        let atomic = |text: &str| text.parse::<Units>();
+        // 78 digits are read as digits, and these are not written as they should be.
+        assert_eq!(atomic(&"0".repeat(78)), Err(AmountError::NotANumber));
+        assert_eq!(atomic(&"0".repeat(79)), Err(AmountError::TooLarge));
+        assert_eq!(atomic(&"9".repeat(78)), Err(AmountError::TooLarge));
+        assert_eq!(atomic(&"9".repeat(79)), Err(AmountError::TooLarge));
+        // A person's zeros before a decimal do no harm, up to 80 characters in all.
+        let decimal = |zeros| usdc().parse(&format!("{}5", "0".repeat(zeros))).map(Units::get);
+        assert_eq!(decimal(79), Ok(5_000_000));
+        assert_eq!(decimal(80), Err(AmountError::TooLarge));
+        assert_eq!(decimal(81), Err(AmountError::TooLarge));
+    }
+
+    #[test]
+    fn what_is_no_number_is_not_called_too_precise() {
+        for bad in ["1.-123456", "1.123456x", "1,500.1234567", "x.1234567", "1.2.345678"] {
+            assert_eq!(usdc().parse(bad), Err(AmountError::NotANumber), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_text_is_read_as_units() {
+        assert_eq!(serde_json::from_str(r#""250000""#).map(Units::get).ok(), Some(250_000));
+        let error = serde_json::from_str::<Units>("250000").expect_err("a number");
+        assert!(error.to_string().contains("expected a string"), "{error}");
+    }
+
+    #[test]
+    fn the_ledger_stores_a_count_and_reads_the_same_back() {
+        for stored in [0, 1, 2, 250_000, i64::MAX] {
+            let units = Units::try_from(stored).expect("not negative");
+            assert_eq!((units.as_i64(), units.get()), (stored, stored as u128));
+        }
+        assert_eq!(Units::try_from(i64::MAX), Ok(Units::MAX));
+        for below in [-1, i64::MIN] {
+            assert_eq!(Units::try_from(below), Err(AmountError::Negative), "{below}");
+        }
+    }
+
+    #[test]
+    fn a_difference_is_never_below_zero() {
+        let units = |n| Units::new(n).expect("fits");
+        assert_eq!(units(7).checked_sub(units(5)), Some(units(2)));
+        assert_eq!(units(7).checked_sub(units(7)), Some(Units::ZERO));
+        assert_eq!(units(7).checked_sub(units(8)), None);
+        assert_eq!(units(7).saturating_sub(units(5)), units(2));
+        assert_eq!(units(7).saturating_sub(units(8)), Units::ZERO);
     }
 
     #[test]
@@ -339,6 +392,8 @@ mod tests {
         assert_eq!(show(600_000), "0.60");
         assert_eq!(show(5_000_000), "5.00");
         assert_eq!(show(1), "0.000001");
+        let sum = Units::new(4_200).expect("fits");
+        assert_eq!(usdc().format_with_symbol(sum), "0.0042 USDC");
     }
 
     proptest! {

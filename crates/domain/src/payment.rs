@@ -102,6 +102,24 @@ mod tests {
         [Refused, Waiting, Held, Delivered, Unknown, Settled, Void, Expired];
 
     #[test]
+    fn money_rests_on_a_payment_from_the_hold_to_the_last_word() {
+        for (state, open, last) in [
+            (Refused, false, true),
+            (Waiting, false, false),
+            (Held, true, false),
+            (Delivered, true, false),
+            (Unknown, true, false),
+            (Settled, false, true),
+            (Void, false, true),
+            (Expired, false, true),
+        ] {
+            assert_eq!((state.is_open(), state.is_final()), (open, last), "{state:?}");
+            let goes_on = ALL.into_iter().any(|to| state.to(to).is_ok());
+            assert_eq!(goes_on, !last, "{state:?}");
+        }
+    }
+
+    #[test]
     fn nothing_leaves_a_final_state() {
         for from in ALL.into_iter().filter(|s| s.is_final()) {
             for to in ALL {

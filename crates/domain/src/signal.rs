@@ -426,7 +426,7 @@ fn combined(seen: &[Seen]) -> Danger {
     let small: Vec<&Seen> = seen.iter().filter(|s| s.fresh == Danger::Wary).collect();
     let day = SignedDuration::from_hours(24);
     let together = small.iter().enumerate().any(|(i, a)| {
-        small[i + 1..].iter().any(|b| a.kind != b.kind && a.at.duration_since(b.at).abs() <= day)
+        small[i..].iter().any(|b| a.kind != b.kind && a.at.duration_since(b.at).abs() <= day)
     });
     if together { highest.max(Danger::Guarded) } else { highest }
 }

@@ -123,4 +123,14 @@ mod tests {
             assert!(bad.parse::<AgentName>().is_err(), "{bad:?} was accepted");
         }
     }
+
+    #[test]
+    fn a_name_is_written_as_its_owner_wrote_it() {
+        let name: AgentName = "Night shift".parse().expect("a name");
+        assert_eq!(name.to_string(), "Night shift");
+        let json = serde_json::to_string(&name).expect("written");
+        assert_eq!(json, r#""Night shift""#);
+        assert_eq!(serde_json::from_str::<AgentName>(&json).expect("read"), name);
+        assert!(serde_json::from_str::<AgentName>(r#"" Night""#).is_err());
+    }
 }

@@ -388,6 +388,52 @@ mod tests {
     }
 
     #[test]
+    fn a_minute_is_kept_until_neither_figure_is_left() {
+        let mut h = hour(&[(100, 5), (100, 0)]);
+        h.take(100, units(5));
+        assert_eq!((h.units(at_minute(100)), h.count(at_minute(100))), (Some(Units::ZERO), 1));
+        h.take(100, Units::ZERO);
+        assert_eq!(h, HourUse::default());
+        let mut h = hour(&[(100, 5)]);
+        h.take(100, units(3));
+        assert_eq!((h.units(at_minute(100)), h.count(at_minute(100))), (Some(units(2)), 0));
+    }
+
+    #[test]
+    fn says_which_minutes_it_knows_and_whether_any() {
+        let mut h = hour(&[(100, 5), (130, 1)]);
+        assert_eq!([99, 100, 101, 130].map(|minute| h.knows(minute)), [false, true, false, true]);
+        assert!(!h.is_empty());
+        h.take(100, units(5));
+        assert!(!h.knows(100) && h.knows(130) && !h.is_empty());
+        h.take(130, units(1));
+        assert!(!h.knows(130) && h.is_empty() && HourUse::default().is_empty());
+    }
+
+    #[test]
+    fn the_first_minute_of_a_window_is_the_oldest_that_counts() {
+        let first = HourUse::first_minute(1_000);
+        assert_eq!(first, 940);
+        assert_eq!(hour(&[(first, 5)]).units(at_minute(1_000)), Some(units(5)));
+        assert_eq!(hour(&[(first - 1, 5)]).units(at_minute(1_000)), Some(Units::ZERO));
+        assert_eq!(HourUse::first_minute(i64::MIN), i64::MIN);
+    }
+
+    #[test]
+    fn two_hours_are_added_minute_by_minute() {
+        let mut h = hour(&[(100, 5), (130, 1)]);
+        assert_eq!(h.add_all(&hour(&[(120, 9), (130, 2), (130, 3)])), Some(()));
+        assert_eq!(h, hour(&[(100, 5), (120, 9), (130, 1), (130, 2), (130, 3)]));
+        assert_eq!(h.count(at_minute(130)), 5);
+        // A newer minute pushes out what is more than an hour before it.
+        assert_eq!(h.add_all(&hour(&[(161, 4)])), Some(()));
+        assert_eq!(h, hour(&[(120, 9), (130, 1), (130, 2), (130, 3), (161, 4)]));
+        let mut full = hour(&[(1, Units::MAX.get())]);
+        assert_eq!(full.add_all(&hour(&[(1, 1)])), None);
+        assert_eq!(full, hour(&[(1, Units::MAX.get())]));
+    }
+
+    #[test]
     fn a_sum_that_does_not_fit_changes_nothing() {
         let mut h = hour(&[(1, Units::MAX.get())]);
         assert_eq!(h.add(1, units(1)), None);

@@ -483,6 +483,37 @@ fn what_danger_takes_away_comes_back_at_a_moment() {
 }
 
 #[test]
+fn a_moment_that_has_come_already_is_no_promise() {
+    let found = |danger, code, until: Timestamp| {
+        let lowers = Lowers { to_calm: Some(until), to_wary: Some(until), to_guarded: Some(until) };
+        let mut w = World { danger, danger_until: lowers, ..World::calm() };
+        w.intent.value = units(13);
+        w.budget.over_payment = OverPayment::Deny;
+        let reason = w.finding(code);
+        (reason.effect, reason.resets_at, reason.remedy)
+    };
+    let now = World::calm().now;
+    let soon = now + SignedDuration::from_nanos(1);
+    for (danger, code) in
+        [(Danger::Halted, ReasonCode::GradeTooLow), (Danger::Wary, ReasonCode::OverPerPayment)]
+    {
+        assert_eq!(found(danger, code, soon), (Effect::Deny, Some(soon), Remedy::Time));
+        assert_eq!(found(danger, code, now), (Effect::Deny, None, Remedy::Owner));
+    }
+}
+
+#[test]
+fn nothing_comes_near_a_limit_of_zero() {
+    assert!(!reaches_80_percent(0, 0) && !reaches_80_percent(0, 1));
+    assert!(reaches_80_percent(1, 1) && !reaches_80_percent(1, 0));
+    // Nothing at all fits into nothing, and that is no reason to warn.
+    let mut w = World::calm();
+    w.intent.value = Units::ZERO;
+    w.budget.limit_units_per_day = Some(Units::ZERO);
+    assert_eq!(w.finding(ReasonCode::OverPerDay).effect, Effect::Pass);
+}
+
+#[test]
 fn counts_and_open_holds_warn_like_the_other_limits() {
     let mut w = World::calm();
     w.budget.limit_count_per_hour = Some(10);

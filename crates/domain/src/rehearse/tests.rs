@@ -164,6 +164,22 @@ fn every_limit_runs_as_it_does_at_the_desk() {
 }
 
 #[test]
+fn a_day_takes_the_same_counters_however_many_minutes_it_spends_in() {
+    let b = budget();
+    let known = [payee(1)];
+    let mut stage = Stage::new(&b, Grade::L3, &known);
+    stage.play(&order("2026-11-22T08:00:00Z", 1, 1)).expect("a known zone");
+    let counters = stage.counters.len();
+    stage.play(&order("2026-11-22T08:01:00Z", 1, 1)).expect("a known zone");
+    assert_eq!(stage.so_far.verdicts, [Allow, Allow]);
+    assert_eq!(stage.counters.len(), counters);
+    // The hour is kept by the minute instead, and only for an hour.
+    assert_eq!(stage.hour.count("2026-11-22T08:01:00Z".parse().expect("a time")), 2);
+    stage.play(&order("2026-11-22T12:00:00Z", 1, 1)).expect("a known zone");
+    assert_eq!((stage.counters.len(), Vec::from(stage.hour).len()), (counters, 1));
+}
+
+#[test]
 fn the_busiest_rule_comes_first() {
     let orders = [
         order("2026-11-22T08:00:00Z", 1, 30),

@@ -228,6 +228,9 @@ fn a_payment_is_in_the_danger_of_its_worst_subject() {
     let ack = |seq| Ack { seq, at: after(4) };
     assert_eq!(seqs(&subjects, &[ack(5), ack(2), ack(4)]), (Danger::Wary, vec![1]));
     assert_eq!(seqs(&[other, payee()], &[]), (Danger::Halted, vec![3, 5, 4, 1]));
+    // One subject alone is in the danger of its own signals.
+    assert_eq!(seqs(&[payee()], &[]), (Danger::Guarded, vec![5, 4, 1]));
+    assert_eq!(seqs(&[agent], &[ack(2)]), (Danger::Calm, vec![]));
     assert_eq!(seqs(&[Subject::Desk], &[]), (Danger::Calm, vec![]));
     assert_eq!(seqs(&[], &[]), (Danger::Calm, vec![]));
     // Only what is in danger is listed.
