@@ -174,7 +174,7 @@ async fn more_than_the_float_ever_held_is_refused() {
 async fn no_vault_has_to_be_open() {
     let desk = Desk::with(limits(|_| Some(100)), Hands::at(NOON).options()).await;
     let key = || SealKey::new([5; 32]);
-    desk.ledger.open_seal(key(), false).await.expect("opens");
+    desk.ledger.adopt(key()).await.expect("the first seal");
     desk.ledger.close_seal().await.expect("closes");
     let stranger =
         Payee { origin: "http://other".into(), pay_to: Address::repeat_byte(9), asset: usdc().id };
