@@ -1,13 +1,15 @@
 //! The desk: opening it, what it holds, and closing it.
 
 use crate::jobs::ClockWatch;
+use crate::locks::Locks;
 use crate::place::{Place, Settings, unusable};
+use crate::presence::Attendance;
 use crate::problem::ErrorCode;
 use crate::teller::DeskTeller;
 use crate::trust::Trust;
 use crate::view::{ApprovalCard, Changed, Problem};
 use crate::warn::Warned;
-use crate::{jobs, owner};
+use crate::{jobs, locks, owner};
 use imprest_chain::{Chain, Network, Networks};
 use imprest_domain::{Address, AgentId, Asset, Payee};
 use imprest_gateway::Door;
@@ -33,6 +35,9 @@ use tokio_util::task::TaskTracker;
 const DOOR_PORT: u16 = 4020;
 /// How often books and chain are compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(60);
+/// The namespace of the vault's secrets in the system's keychain. It is no vault's own, because a
+/// secret is made before its vault is; the names under it are random.
+const SLOTS_NAMESPACE: &str = "vault-slots";
 /// How many changes a slow window may lag behind before it is told to ask for everything.
 const CHANGES_KEPT: usize = 256;
 
@@ -136,6 +141,15 @@ pub(crate) struct Inner {
     pub(crate) kdf: Option<KdfCost>,
     keychain_choice: KeychainChoice,
     keychain: RwLock<Keychain>,
+    /// Where the vault's own secrets are kept.
+    pub(crate) slot_keychain: Keychain,
+    /// One sentence about a vault file that is an older copy.
+    pub(crate) vault_note: RwLock<Option<String>>,
+    /// Whether the owner is here.
+    pub(crate) attendance: Attendance,
+    pub(crate) locks: RwLock<Locks>,
+    /// One sentence when the system does not tell of sleep and of locked sessions.
+    pub(crate) system_locks_note: RwLock<Option<String>>,
     pub(crate) asset: Asset,
     pub(crate) network: Network,
     pub(crate) rails: Rails,
@@ -218,7 +232,9 @@ impl Desk {
             (None, Some(asset)) => asset,
             (None, None) => unplaced(&network)?,
         };
+        let locks = settings.as_ref().map(|s| s.locks).unwrap_or_default();
         let desk = Desk::assemble(options, place, ledger, vault, network, asset, practice, lock)?;
+        *desk.inner.locks.write().unwrap_or_else(PoisonError::into_inner) = locks;
         if desk.inner.serves
             && let Err(problem) = desk.start(settings).await
         {
@@ -249,6 +265,11 @@ impl Desk {
                 )
             })?;
         let keychain = keychain_of(&options.keychain, vault.as_deref());
+        let slot_keychain = match &options.keychain {
+            KeychainChoice::System => Keychain::open(SLOTS_NAMESPACE),
+            KeychainChoice::Given(keychain) => keychain.clone(),
+            KeychainChoice::None => Keychain::none(),
+        };
         let network = practice.as_ref().map_or(network, |p| p.network().clone());
         let endpoints = endpoints_of(practice.as_ref(), &asset);
         let opened_seq = ledger.head().seq;
@@ -263,6 +284,11 @@ impl Desk {
                 kdf: options.kdf,
                 keychain_choice: options.keychain,
                 keychain: RwLock::new(keychain),
+                slot_keychain,
+                vault_note: RwLock::default(),
+                attendance: Attendance::default(),
+                locks: RwLock::default(),
+                system_locks_note: RwLock::default(),
                 asset,
                 network,
                 rails,
@@ -302,6 +328,7 @@ impl Desk {
             }
         }
         self.halt_if_frozen().await?;
+        self.look_for_older_vault().await;
         let copy = match self.inner.vault() {
             Some(_) => self.check_copy().await,
             None => None,
@@ -323,8 +350,10 @@ impl Desk {
             asset: Some(self.inner.asset.clone()),
             // A stand-in port is for this time only; a port that was asked for is kept.
             port: if self.inner.listen.is_some() { port } else { kept_port.or(port) },
+            locks: self.inner.locks(),
         })?;
         jobs::start(self);
+        locks::start(self);
         owner::listen(self)?;
         let teller = Arc::new(DeskTeller(self.clone()));
         let door: Door =
@@ -344,6 +373,7 @@ impl Desk {
             endpoints.mcp_url = Some(door.mcp_url.clone());
         }
         self.inner.tasks.spawn(door.closed());
+        self.open_by_itself().await;
         Ok(())
     }
 
