@@ -195,7 +195,7 @@ impl Budget {
             || is_higher(limit_units_exposure, &before.limit_units_exposure)
             || is_higher(limit_count_per_hour, &before.limit_count_per_hour)
             || is_higher(expires_at, &before.expires_at)
-            || (before.hours.is_some() && *hours != before.hours)
+            || reach_beyond(hours, &before.hours)
             || (*over_payment == OverPayment::Ask && before.over_payment == OverPayment::Deny)
             || leave(*new_payee) > leave(before.new_payee)
     }
@@ -214,6 +214,15 @@ fn is_higher<T: PartialOrd>(now: &Option<T>, before: &Option<T>) -> bool {
         (_, None) => false,
         (None, Some(_)) => true,
         (Some(now), Some(before)) => now > before,
+    }
+}
+
+/// Whether hours hold a minute that they did not before; none at all is the whole day.
+fn reach_beyond(now: &Option<HoursOfDay>, before: &Option<HoursOfDay>) -> bool {
+    match (now, before) {
+        (_, None) => false,
+        (None, Some(before)) => !before.is_whole_day(),
+        (Some(now), Some(before)) => !now.is_within(before),
     }
 }
 
@@ -371,13 +380,14 @@ mod tests {
         type Set = fn(&mut Budget);
         let more: [Set; 6] = [
             |b| b.hours = None,
-            |b| b.hours = "08:00-18:00".parse().ok(),
+            |b| b.hours = "08:59-18:00".parse().ok(),
             |b| b.new_payee = NewPayeeRule::Allow,
             |b| b.expires_at = None,
             |b| b.expires_at = "2027-01-01T00:00:01Z".parse().ok(),
             |b| b.zone = "Asia/Tokyo".into(),
         ];
-        let not_more: [Set; 3] = [
+        let not_more: [Set; 4] = [
+            |b| b.hours = "10:00-17:30".parse().ok(),
             |b| b.new_payee = NewPayeeRule::Deny,
             |b| b.over_payment = OverPayment::Deny,
             |b| b.expires_at = "2026-12-01T00:00:00Z".parse().ok(),

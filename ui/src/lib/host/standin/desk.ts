@@ -1,9 +1,10 @@
 import type { Commands } from '../generated/commands';
 import type {
   ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, Books, BudgetForm, Changed,
-  DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, Overview, Pace, Problem, RehearsalView, SharedView, SignalView, Verified,
-  WindowRow,
+  DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, NewVault, Overview, Pace, Problem, RehearsalView, SharedView, SignalView, Verified,
+  TreasuryView, WayView, WindowRow,
 } from '../generated/types';
+import { raises } from '../../budget';
 import { shown, toUnits } from '../../money';
 import { budgetNotes } from '../../notes';
 import { noteWords } from '../../words';
@@ -17,12 +18,20 @@ import { Signals, type About } from './signals';
 /** How long a question stands, and how long the practice chain takes. */
 const QUESTION_MS = 10 * 60_000;
 const SETTLE_MS = 900;
-const LOCK_S = 15 * 60;
+/** How long a passphrase counts as a sign that the owner is here. */
+const PRESENCE_MS = 120_000;
+const KEYCHAIN = 'Secret Service (GNOME)';
 const CONTRACT = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
 const TREASURY = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
 export const SHOP_ADDRESS = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
 const WORDS =
   'abandon brass candle dolphin ember falcon garden harvest island jacket kitten lantern marble nectar orchid pencil quantum ribbon saddle timber umbrella velvet walnut zebra';
+
+/** A vault as it is made where there is a keychain. */
+const WAYS: WayView[] = [
+  { id: '5f1c0d2e7a3b4c6d8e9f0a1b2c3d4e5f', kind: 'strong', keychain: KEYCHAIN, here: true },
+  { id: '9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d', kind: 'words', keychain: null, here: true },
+];
 
 interface Agent {
   id: string;
@@ -117,6 +126,12 @@ export class StandinDesk {
   /** How many events the vault has not sealed yet. */
   sealedBehind = 0;
   copyChecked = true;
+  /** Until when raising acts go through without the passphrase. */
+  presenceUntil = 0;
+  windowLocked = false;
+  ways: WayView[] = [];
+  locks: { signing: number | null; window: number | null; session: boolean } = { signing: null, window: 15, session: true };
+  vaultNote: string | null = null;
   #signals = new Signals();
   #listeners = new Set<(changed: Changed) => void>();
   #openedAt = 0;
@@ -152,20 +167,78 @@ export class StandinDesk {
       shared_budgets: () => this.shared.map((shared) => this.#sharedView(shared)),
       signals: () => this.#signals.views(Date.now()),
       rehearse: (a) => this.#rehearse(a.agent, a.budget, a.days),
+      ways: () => [...this.ways],
+      treasury: () => this.#treasury(),
+      here: () => !this.windowLocked,
+      unlock_with_keychain: () => {
+        if (!this.ways.some((way) => way.kind === 'everyday')) fail('conflict', 'this vault does not open with the keychain alone');
+        this.stage = 'open';
+        this.changed('status');
+        return this.status();
+      },
+      confirm: (a) => {
+        this.#right(a.passphrase);
+        this.changed('status');
+        return this.status();
+      },
+      leave: () => {
+        this.presenceUntil = 0;
+        this.windowLocked = true;
+        this.changed('status');
+        return this.status();
+      },
+      set_locks: (a) => this.#setLocks(a.signingIdleMin, a.windowIdleMin, a.withSession),
+      change_passphrase: (a) => {
+        this.#right(a.passphrase);
+        this.passphrase = a.newPassphrase;
+        return this.#waysChanged(this.ways);
+      },
+      add_way: (a) => {
+        this.#right(a.passphrase);
+        return this.#waysChanged([{ id: hex(`way${this.seq}`, 32), kind: a.kind, keychain: KEYCHAIN, here: true }, ...this.ways]);
+      },
+      remove_way: (a) => {
+        this.#right(a.passphrase);
+        return this.#waysChanged(this.ways.filter((way) => way.id !== a.way));
+      },
+      move_to_keychain: (a) => {
+        this.#right(a.passphrase);
+        return this.#waysChanged(WAYS.map((way) => ({ ...way })));
+      },
+      reveal_words: () => {
+        this.#present();
+        return { words: WORDS.split(' ') };
+      },
+      export_key: () => fail('unavailable', 'the stand-in keeps no keys'),
+      import_treasury: () => fail('unavailable', 'the stand-in keeps no keys'),
+      watch_treasury: () => fail('unavailable', 'the stand-in keeps no keys'),
+      own_treasury: () => this.#treasury(),
       create_vault: (a) => this.#createVault(a.passphrase),
       unlock: (a) => this.#unlock(a.passphrase),
       recover: (a) => this.#recover(a.words, a.newPassphrase),
       lock: () => this.#lock(),
-      add_agent: (a) => this.addAgent(a.name, a.grade, a.budget, a.shared),
+      add_agent: (a) => {
+        this.#present();
+        return this.addAgent(a.name, a.grade, a.budget, a.shared);
+      },
       set_budget: (a) => this.#setBudget(a.agent, a.budget),
       set_grade: (a) => this.#setGrade(a.agent, a.grade),
       rotate_token: (a) => this.#rotate(a.agent),
       revoke_agent: (a) => this.#revoke(a.agent),
-      add_shared: (a) => this.addShared(a.name, a.budget),
+      add_shared: (a) => {
+        this.#present();
+        return this.addShared(a.name, a.budget);
+      },
       set_shared: (a) => this.#setShared(a.shared, a.budget),
-      join_shared: (a) => this.join(a.agent, a.shared),
+      join_shared: (a) => {
+        if (this.#agent(a.agent).shared !== null) this.#present();
+        return this.join(a.agent, a.shared);
+      },
       refill: (a) => this.#refill(a.agent, a.amount),
-      approve: (a) => this.answer(a.approval, true, null),
+      approve: (a) => {
+        if (this.windowLocked) this.#present();
+        return this.answer(a.approval, true, null);
+      },
       refuse: (a) => this.answer(a.approval, false, a.reason),
       freeze: () => this.#freeze(true),
       thaw: () => this.#freeze(false),
@@ -178,7 +251,8 @@ export class StandinDesk {
   }
 
   status(): DeskStatus {
-    const left = Math.max(0, LOCK_S - Math.floor((Date.now() - this.#openedAt) / 1000));
+    const left = this.locks.signing === null ? null : Math.max(0, this.locks.signing * 60 - Math.floor((Date.now() - this.#openedAt) / 1000));
+    const trusted = Math.ceil((this.presenceUntil - Date.now()) / 1000);
     const { danger, why } = this.#danger({});
     return {
       stage: this.stage,
@@ -201,6 +275,13 @@ export class StandinDesk {
       waiting: this.approvals().length,
       agents: this.agents.filter((agent) => !agent.revoked).length,
       locks_in_s: this.stage === 'open' ? left : null,
+      signing_idle_min: this.locks.signing,
+      window_idle_min: this.locks.window,
+      lock_with_session: this.locks.session,
+      system_locks_note: null,
+      presence_left_s: this.stage === 'open' && trusted > 0 ? trusted : null,
+      window_locked: this.windowLocked,
+      vault_note: this.vaultNote,
       data_dir: '/home/owner/.local/share/imprest',
       version: '0.1.0',
       seq: this.seq,
@@ -585,7 +666,7 @@ export class StandinDesk {
   }
 
   #acknowledge(seq: number): SignalView[] {
-    this.#open();
+    this.#present();
     if (!this.#signals.acknowledge(seq, Date.now())) fail('not_found', `there is no open signal ${seq}`);
     this.#event();
     this.changed('status', 'overview', 'agents');
@@ -593,8 +674,8 @@ export class StandinDesk {
   }
 
   #acceptClock(): DeskStatus {
-    this.#open();
     if (this.clockBehindS === null) fail('bad_input', 'the clock is not behind');
+    this.#present();
     this.#event();
     this.setClock(null);
     return this.status();
@@ -695,6 +776,7 @@ export class StandinDesk {
     this.#open();
     this.#check(budget);
     const shared = this.#shared(name);
+    if (raises(shared.budget, budget).length > 0) this.#present();
     shared.budget = budget;
     this.#event();
     this.changed('overview', 'agents');
@@ -712,6 +794,7 @@ export class StandinDesk {
   }
 
   #rotate(name: string): NewCredential {
+    this.#present();
     const agent = this.#agent(name);
     const made = this.#credential(agent, 'again');
     this.#signals.end(['credential_elsewhere'], { agent: agent.id }, Date.now());
@@ -723,16 +806,48 @@ export class StandinDesk {
     if (this.stage !== 'open') fail('locked', 'the vault is locked');
   }
 
-  #createVault(passphrase: string): { words: string[] } {
+  /** The owner gave the passphrase a moment ago. */
+  #present(): void {
+    this.#open();
+    if (this.presenceUntil <= Date.now()) fail('presence_needed', 'this needs you, and your passphrase has not been given in the last two minutes');
+  }
+
+  #right(passphrase: string): void {
+    if (passphrase !== this.passphrase) fail('wrong_passphrase', 'that is not the passphrase');
+    this.presenceUntil = Date.now() + PRESENCE_MS;
+    this.windowLocked = false;
+  }
+
+  #waysChanged(ways: WayView[]): WayView[] {
+    this.ways = ways;
+    this.changed('status');
+    return [...ways];
+  }
+
+  #treasury(): TreasuryView {
+    return { kind: 'own', address: this.stage === 'new' ? null : TREASURY };
+  }
+
+  #setLocks(signing: number | null, window: number | null, session: boolean): DeskStatus {
+    const longer = (now: number | null, before: number | null): boolean => before !== null && (now === null || now > before);
+    if (longer(signing, this.locks.signing) || longer(window, this.locks.window) || (this.locks.session && !session)) this.#present();
+    this.locks = { signing, window, session };
+    this.changed('status');
+    return this.status();
+  }
+
+  #createVault(passphrase: string): NewVault {
     if (this.stage !== 'new') fail('vault_exists', 'this desk has a vault already');
     if (Array.from(passphrase).length < 10) fail('bad_input', 'a passphrase has at least 10 characters');
     this.openWith(passphrase);
-    return { words: WORDS.split(' ') };
+    return { words: WORDS.split(' '), way: 'strong', keychain: KEYCHAIN };
   }
 
   /** Makes the vault and opens it. */
   openWith(passphrase: string): void {
     this.passphrase = passphrase;
+    if (this.ways.length === 0) this.ways = WAYS.map((way) => ({ ...way }));
+    this.#right(passphrase);
     this.stage = 'open';
     this.#openedAt = Date.now();
     this.#event();
@@ -748,12 +863,16 @@ export class StandinDesk {
 
   #recover(words: string, passphrase: string): DeskStatus {
     if (words !== WORDS) fail('bad_input', 'these are not the recovery words of this vault');
+    // The words need no keychain, and the passphrase alone opens it afterwards.
+    this.ways = [{ id: hex('passphrase', 32), kind: 'passphrase', keychain: null, here: true }, ...this.ways.filter((way) => way.kind === 'words')];
+    this.vaultNote = null;
     this.openWith(passphrase);
     return this.status();
   }
 
   #lock(): DeskStatus {
     this.stage = 'locked';
+    this.presenceUntil = 0;
     this.changed('status');
     return this.status();
   }
@@ -762,6 +881,7 @@ export class StandinDesk {
     this.#open();
     this.#check(budget);
     const agent = this.#agent(name);
+    if (raises(agent.budget, budget).length > 0) this.#present();
     agent.budget = budget;
     this.#event();
     this.changed('agents', 'overview');
@@ -771,6 +891,7 @@ export class StandinDesk {
   #setGrade(name: string, grade: string): AgentPage {
     this.#open();
     const agent = this.#agent(name);
+    if (grade > agent.grade) this.#present();
     agent.grade = grade;
     this.#event();
     this.changed('agents', 'overview');
@@ -786,7 +907,7 @@ export class StandinDesk {
   }
 
   async #refill(name: string, text: string): Promise<AgentPage> {
-    this.#open();
+    this.#present();
     if (this.chainSilent) fail('chain_unreachable', 'the chain does not answer');
     const amount = toUnits(text, PLACES) ?? fail('bad_input', `“${text}” is no amount of ${ASSET}`);
     if (amount > this.treasury) fail('bad_input', `the treasury holds ${shown(decimal(this.treasury))}, less than ${shown(text)}`);
@@ -801,7 +922,7 @@ export class StandinDesk {
   }
 
   #freeze(frozen: boolean): DeskStatus {
-    if (!frozen) this.#open();
+    if (!frozen) this.#present();
     this.frozen = frozen;
     this.#event();
     this.changed('status', 'overview');
@@ -810,6 +931,7 @@ export class StandinDesk {
 
   #host(host: string, allow: boolean): string[] {
     if (allow) {
+      this.#present();
       if (!/^[\w.[\]:-]+:\d{1,5}$/.test(host)) fail('bad_input', `“${host}” is no host and port`);
       this.hosts = [...new Set([...this.hosts, host])];
     } else {
