@@ -239,6 +239,77 @@ mod tests {
         assert!(Locks::new(Some(1), Some(MINUTES_MAX), true).is_ok());
     }
 
+    /// A desk on its books alone, with its vault open.
+    async fn open_desk(folder: &std::path::Path) -> Desk {
+        let mut options = crate::DeskOptions::new(folder.to_owned());
+        options.serve = false;
+        options.kdf = Some(crate::KdfCost::FLOOR);
+        options.keychain = crate::KeychainChoice::Given(crate::Keychain::in_memory());
+        let desk = Desk::open(options).await.unwrap();
+        desk.create_vault("seven grey herons".into()).await.unwrap();
+        desk
+    }
+
+    fn set(desk: &Desk, locks: Locks) {
+        *desk.inner.locks.write().unwrap() = locks;
+    }
+
+    #[tokio::test]
+    async fn a_vault_that_signs_nothing_locks_when_its_owner_says_so() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let desk = open_desk(folder.path()).await;
+        assert!(!desk.lock_if_idle().await, "not by itself");
+        assert_eq!(desk.status().await.unwrap().locks_in_s, None);
+        let status = desk.set_locks(Some(1), Some(15), true).await.unwrap();
+        assert!(status.locks_in_s.is_some_and(|left| (1..=60).contains(&left)), "{status:?}");
+        assert!(!desk.lock_if_idle().await);
+        set(&desk, Locks { signing_idle_min: Some(0), ..Locks::default() });
+        assert!(desk.lock_if_idle().await);
+        let status = desk.status().await.unwrap();
+        assert_eq!((status.stage.as_str(), status.locks_in_s), ("locked", None));
+        assert_eq!(status.presence_left_s, None, "a lock ends it");
+        assert!(!desk.lock_if_idle().await, "it is locked already");
+        desk.close().await;
+    }
+
+    #[tokio::test]
+    async fn sleep_locks_both_and_a_locked_screen_what_the_owner_chose() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let desk = open_desk(folder.path()).await;
+        set(&desk, Locks { with_session: false, ..Locks::default() });
+        desk.on_system_event(SystemEvent::SessionLocked).await;
+        let status = desk.status().await.unwrap();
+        assert_eq!((status.stage.as_str(), status.window_locked), ("open", true));
+        desk.confirm("seven grey herons".into()).await.unwrap();
+        set(&desk, Locks::default());
+        desk.on_system_event(SystemEvent::SessionLocked).await;
+        assert_eq!(desk.status().await.unwrap().stage, "locked");
+        desk.unlock("seven grey herons".into()).await.unwrap();
+        assert!(!desk.inner.window_is_locked());
+        set(&desk, Locks { with_session: false, ..Locks::default() });
+        desk.on_system_event(SystemEvent::Sleeps).await;
+        let status = desk.status().await.unwrap();
+        assert_eq!((status.stage.as_str(), status.window_locked), ("locked", true));
+        desk.close().await;
+    }
+
+    #[tokio::test]
+    async fn what_was_set_survives_a_restart() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let desk = open_desk(folder.path()).await;
+        desk.set_locks(Some(60), Some(5), true).await.unwrap();
+        desk.close().await;
+        let mut options = crate::DeskOptions::new(folder.path().to_owned());
+        options.serve = false;
+        options.keychain = crate::KeychainChoice::None;
+        let desk = Desk::open(options).await.unwrap();
+        let status = desk.status().await.unwrap();
+        assert_eq!((status.signing_idle_min, status.window_idle_min), (Some(60), Some(5)));
+        let longer = desk.set_locks(None, Some(5), true).await.unwrap_err();
+        assert_eq!(longer.code, "locked", "{longer}");
+        desk.close().await;
+    }
+
     #[test]
     fn idleness_counts_down_to_nothing() {
         let locks = Locks { signing_idle_min: Some(1), ..Locks::default() };
