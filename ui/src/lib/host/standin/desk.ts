@@ -1,8 +1,8 @@
 import type { Commands } from '../generated/commands';
 import type {
   ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, Books, BudgetForm, Changed,
-  DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, NewVault, Overview, Pace, Problem, RehearsalView, SharedView, SignalView, Verified,
-  TreasuryView, WayView, WindowRow,
+  DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, NewVault, Overview, Pace, RehearsalView, SharedView, SignalView, Verified,
+  WindowRow,
 } from '../generated/types';
 import { raises } from '../../budget';
 import { shown, toUnits } from '../../money';
@@ -14,25 +14,13 @@ import {
   type Holder, type Use, type Window,
 } from './rules';
 import { Signals, type About } from './signals';
+import { fail, KEYCHAIN, StandinVault, TREASURY, WORDS, type Table } from './vault';
 
 /** How long a question stands, and how long the practice chain takes. */
 const QUESTION_MS = 10 * 60_000;
 const SETTLE_MS = 900;
-/** How long a passphrase counts as a sign that the owner is here. */
-const PRESENCE_MS = 120_000;
-const KEYCHAIN = 'Secret Service (GNOME)';
 const CONTRACT = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
-const TREASURY = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
 export const SHOP_ADDRESS = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
-const WORDS =
-  'abandon brass candle dolphin ember falcon garden harvest island jacket kitten lantern marble nectar orchid pencil quantum ribbon saddle timber umbrella velvet walnut zebra';
-
-/** A vault as it is made where there is a keychain. */
-const WAYS: WayView[] = [
-  { id: '5f1c0d2e7a3b4c6d8e9f0a1b2c3d4e5f', kind: 'strong', keychain: KEYCHAIN, here: true },
-  { id: '9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d', kind: 'words', keychain: null, here: true },
-];
-
 interface Agent {
   id: string;
   name: string;
@@ -91,11 +79,6 @@ const hex = (text: string, length: number): string => {
   return out.slice(0, length);
 };
 
-function fail(code: string, message: string, recovery = ''): never {
-  const problem: Problem = { code, message, recovery };
-  throw problem;
-}
-
 /** States in which money is reserved or signed away and not yet settled. */
 const HELD = ['held', 'delivered', 'unknown'];
 
@@ -107,9 +90,7 @@ const whole = (text: string): string => `${text.charAt(0).toUpperCase()}${text.s
 export class StandinDesk {
   readyCount = 0;
   hasQuit = false;
-  stage: 'new' | 'locked' | 'open' = 'new';
   frozen = false;
-  passphrase = '';
   agents: Agent[] = [];
   payments: Payment[] = [];
   hosts: string[] = [];
@@ -126,15 +107,9 @@ export class StandinDesk {
   /** How many events the vault has not sealed yet. */
   sealedBehind = 0;
   copyChecked = true;
-  /** Until when raising acts go through without the passphrase. */
-  presenceUntil = 0;
-  windowLocked = false;
-  ways: WayView[] = [];
-  locks: { signing: number | null; window: number | null; session: boolean } = { signing: null, window: 15, session: true };
-  vaultNote: string | null = null;
+  readonly vault = new StandinVault(() => this.changed('status'));
   #signals = new Signals();
   #listeners = new Set<(changed: Changed) => void>();
-  #openedAt = 0;
   #events = 0;
 
   onChanged(heard: (changed: Changed) => void): () => void {
@@ -149,7 +124,8 @@ export class StandinDesk {
 
   /** Runs one command by name. */
   async run<N extends keyof Commands>(name: N, args: Commands[N]['args']): Promise<Commands[N]['answer']> {
-    const table: { [K in keyof Commands]: (args: Commands[K]['args']) => Commands[K]['answer'] | Promise<Commands[K]['answer']> } = {
+    const table: Table = {
+      ...this.vault.commands(() => this.status()),
       status: () => this.status(),
       overview: () => this.overview(),
       agents: () => this.agents.map((agent) => this.agentRow(agent)),
@@ -160,65 +136,19 @@ export class StandinDesk {
       books: () => this.books(),
       verify: (): Verified => ({
         events: this.#events, head: hex(`head${this.#events}`, 64), whole: true, faults: [], sealed: this.#events - this.sealedBehind,
-        seal_checked: this.stage === 'open', copy_checked: this.copyChecked,
+        seal_checked: this.vault.stage === 'open', copy_checked: this.copyChecked,
       }),
       export_csv: (a) => ({ ...this.exportCsv(a.filter), path: a.path }),
       hosts: () => [...this.hosts],
       shared_budgets: () => this.shared.map((shared) => this.#sharedView(shared)),
       signals: () => this.#signals.views(Date.now()),
       rehearse: (a) => this.#rehearse(a.agent, a.budget, a.days),
-      ways: () => [...this.ways],
-      treasury: () => this.#treasury(),
-      here: () => !this.windowLocked,
-      unlock_with_keychain: () => {
-        if (!this.ways.some((way) => way.kind === 'everyday')) fail('conflict', 'this vault does not open with the keychain alone');
-        this.stage = 'open';
-        this.changed('status');
-        return this.status();
-      },
-      confirm: (a) => {
-        this.#right(a.passphrase);
-        this.changed('status');
-        return this.status();
-      },
-      leave: () => {
-        this.presenceUntil = 0;
-        this.windowLocked = true;
-        this.changed('status');
-        return this.status();
-      },
-      set_locks: (a) => this.#setLocks(a.signingIdleMin, a.windowIdleMin, a.withSession),
-      change_passphrase: (a) => {
-        this.#right(a.passphrase);
-        this.passphrase = a.newPassphrase;
-        return this.#waysChanged(this.ways);
-      },
-      add_way: (a) => {
-        this.#right(a.passphrase);
-        return this.#waysChanged([{ id: hex(`way${this.seq}`, 32), kind: a.kind, keychain: KEYCHAIN, here: true }, ...this.ways]);
-      },
-      remove_way: (a) => {
-        this.#right(a.passphrase);
-        return this.#waysChanged(this.ways.filter((way) => way.id !== a.way));
-      },
-      move_to_keychain: (a) => {
-        this.#right(a.passphrase);
-        return this.#waysChanged(WAYS.map((way) => ({ ...way })));
-      },
-      reveal_words: () => {
-        this.#present();
-        return { words: WORDS.split(' ') };
-      },
-      export_key: () => fail('unavailable', 'the stand-in keeps no keys'),
-      import_treasury: () => fail('unavailable', 'the stand-in keeps no keys'),
-      watch_treasury: () => fail('unavailable', 'the stand-in keeps no keys'),
-      own_treasury: () => this.#treasury(),
       create_vault: (a) => this.#createVault(a.passphrase),
       unlock: (a) => this.#unlock(a.passphrase),
       recover: (a) => this.#recover(a.words, a.newPassphrase),
       lock: () => this.#lock(),
       add_agent: (a) => {
-        this.#present();
+        this.vault.needPresence();
         return this.addAgent(a.name, a.grade, a.budget, a.shared);
       },
       set_budget: (a) => this.#setBudget(a.agent, a.budget),
@@ -226,17 +156,17 @@ export class StandinDesk {
       rotate_token: (a) => this.#rotate(a.agent),
       revoke_agent: (a) => this.#revoke(a.agent),
       add_shared: (a) => {
-        this.#present();
+        this.vault.needPresence();
         return this.addShared(a.name, a.budget);
       },
       set_shared: (a) => this.#setShared(a.shared, a.budget),
       join_shared: (a) => {
-        if (this.#agent(a.agent).shared !== null) this.#present();
+        if (this.#agent(a.agent).shared !== null) this.vault.needPresence();
         return this.join(a.agent, a.shared);
       },
       refill: (a) => this.#refill(a.agent, a.amount),
       approve: (a) => {
-        if (this.windowLocked) this.#present();
+        if (this.vault.windowLocked) this.vault.needPresence();
         return this.answer(a.approval, true, null);
       },
       refuse: (a) => this.answer(a.approval, false, a.reason),
@@ -251,11 +181,9 @@ export class StandinDesk {
   }
 
   status(): DeskStatus {
-    const left = this.locks.signing === null ? null : Math.max(0, this.locks.signing * 60 - Math.floor((Date.now() - this.#openedAt) / 1000));
-    const trusted = Math.ceil((this.presenceUntil - Date.now()) / 1000);
     const { danger, why } = this.#danger({});
     return {
-      stage: this.stage,
+      ...this.vault.status(),
       practice: true,
       frozen: this.frozen,
       danger: DANGERS[danger] ?? 'calm',
@@ -267,21 +195,13 @@ export class StandinDesk {
       keychain_note: null,
       network: {
         name: 'Practice', id: 'eip155:31337', asset: ASSET, contract: CONTRACT, reachable: !this.chainSilent,
-        block: this.block, treasury: this.stage === 'new' ? null : TREASURY,
+        block: this.block, treasury: this.vault.stage === 'new' ? null : TREASURY,
       },
       http_url: 'http://127.0.0.1:4020',
       mcp_url: 'http://127.0.0.1:4020/mcp',
       shop_url: 'http://127.0.0.1:4030',
       waiting: this.approvals().length,
       agents: this.agents.filter((agent) => !agent.revoked).length,
-      locks_in_s: this.stage === 'open' ? left : null,
-      signing_idle_min: this.locks.signing,
-      window_idle_min: this.locks.window,
-      lock_with_session: this.locks.session,
-      system_locks_note: null,
-      presence_left_s: this.stage === 'open' && trusted > 0 ? trusted : null,
-      window_locked: this.windowLocked,
-      vault_note: this.vaultNote,
       data_dir: '/home/owner/.local/share/imprest',
       version: '0.1.0',
       seq: this.seq,
@@ -351,7 +271,7 @@ export class StandinDesk {
   }
 
   addAgent(name: string, grade: string, budget: BudgetForm, shared: string | null = null): NewCredential {
-    this.#open();
+    this.vault.needOpen();
     if (this.agents.some((agent) => agent.name.toLowerCase() === name.toLowerCase())) fail('name_taken', `there is already an agent named ${name}`);
     this.#check(budget);
     const pool = shared === null ? null : this.#shared(shared).id;
@@ -441,7 +361,7 @@ export class StandinDesk {
       this.#refuse(payment, 'owner_refused', reason === null ? 'The owner said no.' : `The owner said no: ${reason}.`);
       return payment.row;
     }
-    this.#open();
+    this.vault.needOpen();
     payment.approval = null;
     payment.evidence.answered_by = 'owner at the desk';
     if (this.frozen) {
@@ -666,7 +586,7 @@ export class StandinDesk {
   }
 
   #acknowledge(seq: number): SignalView[] {
-    this.#present();
+    this.vault.needPresence();
     if (!this.#signals.acknowledge(seq, Date.now())) fail('not_found', `there is no open signal ${seq}`);
     this.#event();
     this.changed('status', 'overview', 'agents');
@@ -675,7 +595,7 @@ export class StandinDesk {
 
   #acceptClock(): DeskStatus {
     if (this.clockBehindS === null) fail('bad_input', 'the clock is not behind');
-    this.#present();
+    this.vault.needPresence();
     this.#event();
     this.setClock(null);
     return this.status();
@@ -744,7 +664,7 @@ export class StandinDesk {
   }
 
   #credential(agent: Agent, turn: string): NewCredential {
-    this.#open();
+    this.vault.needOpen();
     return { agent: this.agentRow(agent), token: `imp_${hex(`${agent.id}${turn}${this.seq}`, 43)}`, token_in_keychain: true, note: null, notes: turn === 'first' ? budgetNotes(agent.budget).map(noteWords) : [] };
   }
 
@@ -762,7 +682,7 @@ export class StandinDesk {
 
   /** Makes a budget for several agents to share. */
   addShared(name: string, budget: BudgetForm): SharedView {
-    this.#open();
+    this.vault.needOpen();
     if (this.shared.some((shared) => shared.name.toLowerCase() === name.toLowerCase())) fail('name_taken', `there is already a shared budget named ${name}`);
     this.#check(budget);
     const shared: Shared = { id: `shr_${this.shared.length + 1}`, name, budget };
@@ -773,10 +693,10 @@ export class StandinDesk {
   }
 
   #setShared(name: string, budget: BudgetForm): SharedView {
-    this.#open();
+    this.vault.needOpen();
     this.#check(budget);
     const shared = this.#shared(name);
-    if (raises(shared.budget, budget).length > 0) this.#present();
+    if (raises(shared.budget, budget).length > 0) this.vault.needPresence();
     shared.budget = budget;
     this.#event();
     this.changed('overview', 'agents');
@@ -785,7 +705,7 @@ export class StandinDesk {
 
   /** Puts an agent under a shared budget, or takes it out. */
   join(name: string, shared: string | null): AgentPage {
-    this.#open();
+    this.vault.needOpen();
     const agent = this.#agent(name);
     agent.shared = shared === null ? null : this.#shared(shared).id;
     this.#event();
@@ -794,7 +714,7 @@ export class StandinDesk {
   }
 
   #rotate(name: string): NewCredential {
-    this.#present();
+    this.vault.needPresence();
     const agent = this.#agent(name);
     const made = this.#credential(agent, 'again');
     this.#signals.end(['credential_elsewhere'], { agent: agent.id }, Date.now());
@@ -802,42 +722,8 @@ export class StandinDesk {
     return made;
   }
 
-  #open(): void {
-    if (this.stage !== 'open') fail('locked', 'the vault is locked');
-  }
-
-  /** The owner gave the passphrase a moment ago. */
-  #present(): void {
-    this.#open();
-    if (this.presenceUntil <= Date.now()) fail('presence_needed', 'this needs you, and your passphrase has not been given in the last two minutes');
-  }
-
-  #right(passphrase: string): void {
-    if (passphrase !== this.passphrase) fail('wrong_passphrase', 'that is not the passphrase');
-    this.presenceUntil = Date.now() + PRESENCE_MS;
-    this.windowLocked = false;
-  }
-
-  #waysChanged(ways: WayView[]): WayView[] {
-    this.ways = ways;
-    this.changed('status');
-    return [...ways];
-  }
-
-  #treasury(): TreasuryView {
-    return { kind: 'own', address: this.stage === 'new' ? null : TREASURY };
-  }
-
-  #setLocks(signing: number | null, window: number | null, session: boolean): DeskStatus {
-    const longer = (now: number | null, before: number | null): boolean => before !== null && (now === null || now > before);
-    if (longer(signing, this.locks.signing) || longer(window, this.locks.window) || (this.locks.session && !session)) this.#present();
-    this.locks = { signing, window, session };
-    this.changed('status');
-    return this.status();
-  }
-
   #createVault(passphrase: string): NewVault {
-    if (this.stage !== 'new') fail('vault_exists', 'this desk has a vault already');
+    if (this.vault.stage !== 'new') fail('vault_exists', 'this desk has a vault already');
     if (Array.from(passphrase).length < 10) fail('bad_input', 'a passphrase has at least 10 characters');
     this.openWith(passphrase);
     return { words: WORDS.split(' '), way: 'strong', keychain: KEYCHAIN };
@@ -845,43 +731,37 @@ export class StandinDesk {
 
   /** Makes the vault and opens it. */
   openWith(passphrase: string): void {
-    this.passphrase = passphrase;
-    if (this.ways.length === 0) this.ways = WAYS.map((way) => ({ ...way }));
-    this.#right(passphrase);
-    this.stage = 'open';
-    this.#openedAt = Date.now();
+    this.vault.openWith(passphrase);
     this.#event();
     this.changed('status');
   }
 
   #unlock(passphrase: string): DeskStatus {
-    if (this.stage === 'new') fail('no_vault', 'there is no vault');
-    if (passphrase !== this.passphrase) fail('wrong_passphrase', 'that is not the passphrase');
-    this.openWith(passphrase);
-    return this.status();
+    this.vault.unlock(passphrase);
+    return this.#opened();
   }
 
   #recover(words: string, passphrase: string): DeskStatus {
-    if (words !== WORDS) fail('bad_input', 'these are not the recovery words of this vault');
-    // The words need no keychain, and the passphrase alone opens it afterwards.
-    this.ways = [{ id: hex('passphrase', 32), kind: 'passphrase', keychain: null, here: true }, ...this.ways.filter((way) => way.kind === 'words')];
-    this.vaultNote = null;
-    this.openWith(passphrase);
-    return this.status();
+    this.vault.recover(words, passphrase);
+    return this.#opened();
   }
 
-  #lock(): DeskStatus {
-    this.stage = 'locked';
-    this.presenceUntil = 0;
+  #opened(): DeskStatus {
+    this.#event();
     this.changed('status');
     return this.status();
   }
 
+  #lock(): DeskStatus {
+    this.vault.lock();
+    return this.status();
+  }
+
   #setBudget(name: string, budget: BudgetForm): AgentPage {
-    this.#open();
+    this.vault.needOpen();
     this.#check(budget);
     const agent = this.#agent(name);
-    if (raises(agent.budget, budget).length > 0) this.#present();
+    if (raises(agent.budget, budget).length > 0) this.vault.needPresence();
     agent.budget = budget;
     this.#event();
     this.changed('agents', 'overview');
@@ -889,9 +769,9 @@ export class StandinDesk {
   }
 
   #setGrade(name: string, grade: string): AgentPage {
-    this.#open();
+    this.vault.needOpen();
     const agent = this.#agent(name);
-    if (grade > agent.grade) this.#present();
+    if (grade > agent.grade) this.vault.needPresence();
     agent.grade = grade;
     this.#event();
     this.changed('agents', 'overview');
@@ -907,7 +787,7 @@ export class StandinDesk {
   }
 
   async #refill(name: string, text: string): Promise<AgentPage> {
-    this.#present();
+    this.vault.needPresence();
     if (this.chainSilent) fail('chain_unreachable', 'the chain does not answer');
     const amount = toUnits(text, PLACES) ?? fail('bad_input', `“${text}” is no amount of ${ASSET}`);
     if (amount > this.treasury) fail('bad_input', `the treasury holds ${shown(decimal(this.treasury))}, less than ${shown(text)}`);
@@ -922,7 +802,7 @@ export class StandinDesk {
   }
 
   #freeze(frozen: boolean): DeskStatus {
-    if (!frozen) this.#present();
+    if (!frozen) this.vault.needPresence();
     this.frozen = frozen;
     this.#event();
     this.changed('status', 'overview');
@@ -931,7 +811,7 @@ export class StandinDesk {
 
   #host(host: string, allow: boolean): string[] {
     if (allow) {
-      this.#present();
+      this.vault.needPresence();
       if (!/^[\w.[\]:-]+:\d{1,5}$/.test(host)) fail('bad_input', `“${host}” is no host and port`);
       this.hosts = [...new Set([...this.hosts, host])];
     } else {
