@@ -223,7 +223,7 @@ fn for_a_shell(problem: Problem) -> Fault {
     let recovery =
         "`imprest agent list`, `imprest activity` and `imprest approvals` say what there is.";
     Fault::Desk(match problem.code.as_str() {
-        "keychain" => {
+        "keychain" if problem.recovery.contains("recovery words") => {
             let recovery = format!("{} With the words: imprest recover.", problem.recovery);
             Problem { recovery, ..problem }
         }

@@ -4,6 +4,7 @@ use crate::desk::{Desk, Inner};
 use crate::owner_acts::blocking;
 use crate::problem::{ErrorCode, bad_input};
 use crate::view::{DeskStatus, NewVault, Problem, WayView};
+use crate::wording::sentence;
 use imprest_vault::{
     KdfCost, KeychainSecret, KeychainState, OwnerKey, SecretText, SlotId, SlotKind, Vault,
     VaultError, WayIn,
@@ -248,6 +249,15 @@ impl Desk {
 
     async fn way_of(&self, kind: SlotKind, passphrase: SecretText) -> Result<WayIn, Problem> {
         let keychain = &self.inner.slot_keychain;
+        let takes_keychain = matches!(kind, SlotKind::Everyday | SlotKind::Strong);
+        if takes_keychain && keychain.check().await != KeychainState::Ready {
+            let why = keychain.last_refusal().map(|refusal| sentence(&refusal.to_string()));
+            return Err(Problem::new(
+                ErrorCode::Keychain,
+                "No keychain works here, so nothing has changed.",
+                why.unwrap_or_else(|| "Start or unlock the system’s keychain and try again.".into()),
+            ));
+        }
         Ok(match kind {
             SlotKind::Everyday => WayIn::Everyday(KeychainSecret::create(keychain).await?),
             SlotKind::Strong => {
