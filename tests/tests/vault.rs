@@ -186,8 +186,14 @@ async fn what_raises_needs_the_owner_and_what_lowers_does_not() -> Result<(), Ob
     // What was given in the window is not for programs outside it.
     let raise = json!({ "agent": "Scout", "budget": per_day("5.00") });
     let lower = json!({ "agent": "Scout", "budget": per_day("0.50") });
-    assert_eq!(from_outside(folder.path(), "set_budget", &raise).await, Err("presence_needed".into()));
-    assert_eq!(from_outside(folder.path(), "reveal_words", &json!({})).await, Err("wrong_passphrase".into()));
+    assert_eq!(
+        from_outside(folder.path(), "set_budget", &raise).await,
+        Err("presence_needed".into())
+    );
+    assert_eq!(
+        from_outside(folder.path(), "reveal_words", &json!({})).await,
+        Err("wrong_passphrase".into())
+    );
     assert!(from_outside(folder.path(), "set_budget", &lower).await.is_ok());
     inside.close().await;
     Ok(())
@@ -283,7 +289,8 @@ fn the_command_line_recovers_a_desk_and_moves_its_treasury() -> Result<(), Obsta
     let made = desk.owner(&["init", "--practice"])?;
     let made = made.done()?;
     assert_eq!(made["way"], "passphrase", "{made}");
-    let words: Vec<&str> = made["words"].as_array().expect("words").iter().filter_map(Value::as_str).collect();
+    let words: Vec<&str> =
+        made["words"].as_array().expect("words").iter().filter_map(Value::as_str).collect();
     let lines = format!("{}\n{NEW_PASSPHRASE}", words.join(" "));
     desk.owner_with(&lines, &["recover"])?.done()?;
     let again = desk.owner_with(NEW_PASSPHRASE, &["vault", "words"])?;
@@ -291,7 +298,9 @@ fn the_command_line_recovers_a_desk_and_moves_its_treasury() -> Result<(), Obsta
     assert_eq!(desk.owner(&["vault", "words"])?.code, 6, "the old passphrase");
     let slots = desk.read(&["vault", "slots"])?;
     assert_eq!(slots.documents.len(), 2, "{slots:?}");
-    desk.owner_with(&format!("{NEW_PASSPHRASE}\n{PASSPHRASE}"), &["vault", "passwd"])?;
+    let both_ways = format!("{NEW_PASSPHRASE}\n{PASSPHRASE}");
+    let changed = desk.owner_with(&both_ways, &["vault", "passwd"])?;
+    assert_eq!(changed.code, 0, "{changed:?}");
     let none = desk.owner(&["vault", "rewrap"])?;
     assert_eq!(none.code, 6, "{none:?}");
     assert!(none.stderr.contains("No keychain works here"), "{none:?}");
@@ -309,10 +318,12 @@ fn the_command_line_recovers_a_desk_and_moves_its_treasury() -> Result<(), Obsta
     assert_eq!(watch.done()?["address"], watched);
     let import = desk.owner_with(&both, &["treasury", "import", file])?;
     assert_eq!(*import.done()?, json!({ "kind": "imported", "address": address }));
-    let raw = format!("{PASSPHRASE}\n0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
+    let raw =
+        format!("{PASSPHRASE}\n0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
     let import = desk.owner_with(&raw, &["treasury", "import", "--raw-stdin"])?;
     assert_eq!(*import.done()?, json!({ "kind": "imported", "address": watched }));
-    let bad = desk.owner_with(&format!("{PASSPHRASE}\n0xac09"), &["treasury", "import", "--raw-stdin"])?;
+    let bad =
+        desk.owner_with(&format!("{PASSPHRASE}\n0xac09"), &["treasury", "import", "--raw-stdin"])?;
     assert_eq!(bad.code, 2, "{bad:?}");
     assert_eq!(desk.owner(&["treasury", "own"])?.done()?["kind"], "own");
     Ok(())

@@ -24,7 +24,9 @@ pub async fn vault(context: &Context, command: VaultCommand) -> Result<End, Faul
             show_ways(context, &ways, &answer)
         }
         VaultCommand::Add { kind } => change(context, "add_way", json!({ "kind": kind })).await,
-        VaultCommand::Remove { slot } => change(context, "remove_way", json!({ "way": slot })).await,
+        VaultCommand::Remove { slot } => {
+            change(context, "remove_way", json!({ "way": slot })).await
+        }
         VaultCommand::Passwd => {
             let old = context.passphrase.ask()?;
             let new = context.passphrase.choose()?;
@@ -212,6 +214,8 @@ pub async fn key(context: &Context, command: KeyCommand) -> Result<End, Fault> {
         return Ok(End::Done);
     }
     context.screen.facts(0, &[("file", one_line(&view.path)), ("address", view.address)])?;
-    context.screen.line("Whoever has the file and its passphrase has the money at that address.")?;
+    context
+        .screen
+        .line("Whoever has the file and its passphrase has the money at that address.")?;
     Ok(End::Done)
 }

@@ -50,10 +50,9 @@ impl Desk {
             }
         };
         let passphrase = SecretText::new(keystore_passphrase);
-        let keystore = blocking(move || {
-            vault.export_keystore(which, &passphrase, &presence, Instant::now())
-        })
-        .await?;
+        let keystore =
+            blocking(move || vault.export_keystore(which, &passphrase, &presence, Instant::now()))
+                .await?;
         write_private(&path, keystore.as_bytes())?;
         Ok(ExportedKeyView { path: path.display().to_string(), address: address.to_string() })
     }
@@ -172,7 +171,6 @@ fn treasury_word(treasury: &Treasury) -> &'static str {
         Treasury::Device { .. } => "device",
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -30,11 +30,7 @@ pub(crate) struct Locks {
 
 impl Default for Locks {
     fn default() -> Locks {
-        Locks {
-            signing_idle_min: None,
-            window_idle_min: Some(WINDOW_IDLE_MIN),
-            with_session: true,
-        }
+        Locks { signing_idle_min: None, window_idle_min: Some(WINDOW_IDLE_MIN), with_session: true }
     }
 }
 

@@ -102,11 +102,7 @@ impl Inner {
 
     /// Lets a change of limits go on: more than before needs the owner, less never does.
     pub(crate) fn may_set(&self, budget: &Budget, before: &Budget) -> Result<(), Problem> {
-        if budget.gives_more_than(before) {
-            self.need_presence().map(drop)
-        } else {
-            Ok(())
-        }
+        if budget.gives_more_than(before) { self.need_presence().map(drop) } else { Ok(()) }
     }
 
     fn open_vault(&self) -> Result<Arc<Vault>, Problem> {

@@ -117,7 +117,7 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 /// Starts with a capital and ends with a full stop.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let text = text.trim();
     let first_word = text.split(' ').next().unwrap_or_default();
     let mut out = if first_word.contains(['.', ':', '/']) {

@@ -2,9 +2,8 @@
 
 use crate::desk::{Desk, Inner};
 use crate::owner_acts::blocking;
-use crate::problem::{ErrorCode, bad_input};
+use crate::problem::{ErrorCode, bad_input, sentence};
 use crate::view::{DeskStatus, NewVault, Problem, WayView};
-use crate::wording::sentence;
 use imprest_vault::{
     KdfCost, KeychainSecret, KeychainState, OwnerKey, SecretText, SlotId, SlotKind, Vault,
     VaultError, WayIn,
@@ -213,7 +212,11 @@ impl Desk {
     ///
     /// # Errors
     /// `wrong_passphrase`, `not_found`, or `conflict` for one that has to stay.
-    pub async fn remove_way(&self, passphrase: String, way: String) -> Result<Vec<WayView>, Problem> {
+    pub async fn remove_way(
+        &self,
+        passphrase: String,
+        way: String,
+    ) -> Result<Vec<WayView>, Problem> {
         let slot: SlotId = way.parse().map_err(Problem::from)?;
         let (vault, key) = self.owner_key(&SecretText::new(passphrase)).await?;
         let stays = vault
@@ -255,7 +258,9 @@ impl Desk {
             return Err(Problem::new(
                 ErrorCode::Keychain,
                 "No keychain works here, so nothing has changed.",
-                why.unwrap_or_else(|| "Start or unlock the system’s keychain and try again.".into()),
+                why.unwrap_or_else(|| {
+                    "Start or unlock the system’s keychain and try again.".into()
+                }),
             ));
         }
         Ok(match kind {
