@@ -165,6 +165,9 @@ pub(crate) struct Inner {
     /// When the chain was last read, by a clock that cannot be set and by the one on the wall.
     looked: RwLock<(Instant, Timestamp)>,
     pub(crate) compare_every: Duration,
+    /// Limits, grades and locks are compared and set one at a time: otherwise whoever sets what was
+    /// no more a moment ago could take back what the owner lowers meanwhile.
+    pub(crate) setting: Mutex<()>,
     /// Agents are made one at a time.
     pub(crate) adding: Mutex<()>,
     /// What is known of the books' soundness.
@@ -302,6 +305,7 @@ impl Desk {
                 block: AtomicU64::new(0),
                 looked: RwLock::new((Instant::now(), Timestamp::now())),
                 compare_every: options.compare_every.unwrap_or(COMPARE_EVERY),
+                setting: Mutex::new(()),
                 adding: Mutex::new(()),
                 trust: Trust::default(),
                 opened_seq,

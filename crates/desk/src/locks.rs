@@ -117,6 +117,7 @@ impl Desk {
     ) -> Result<DeskStatus, Problem> {
         let inner = &self.inner;
         let locks = Locks::new(signing_idle_min, window_idle_min, with_session)?;
+        let _alone = inner.setting.lock().await;
         if locks.keeps_open_longer_than(inner.locks()) {
             inner.need_presence()?;
         }

@@ -169,6 +169,7 @@ impl Desk {
     ) -> Result<AgentPage, Problem> {
         self.inner.need_sound_books()?;
         let budget = self.read_budget(&budget, Whose::Agent)?;
+        let _alone = self.inner.setting.lock().await;
         let agent = self.inner.ledger.find_agent(&agent).await?;
         self.inner.may_set(&budget, &agent.budget)?;
         self.inner.ledger.set_budget(&agent.id, budget).await?;
@@ -182,6 +183,7 @@ impl Desk {
     pub async fn set_grade(&self, agent: String, grade: String) -> Result<AgentPage, Problem> {
         self.inner.need_sound_books()?;
         let grade = read_grade(&grade)?;
+        let _alone = self.inner.setting.lock().await;
         let agent = self.inner.ledger.find_agent(&agent).await?;
         if grade > agent.grade {
             self.inner.need_presence()?;

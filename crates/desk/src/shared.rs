@@ -50,6 +50,7 @@ impl Desk {
     ) -> Result<SharedView, Problem> {
         self.inner.need_sound_books()?;
         let budget = self.read_budget(&budget, Whose::Shared)?;
+        let _alone = self.inner.setting.lock().await;
         let shared = self.inner.ledger.find_shared(&shared).await?;
         self.inner.may_set(&budget, &shared.budget)?;
         self.inner.ledger.set_shared(&shared.id, budget.clone()).await?;
@@ -68,6 +69,7 @@ impl Desk {
         shared: Option<String>,
     ) -> Result<AgentPage, Problem> {
         self.inner.need_sound_books()?;
+        let _alone = self.inner.setting.lock().await;
         let agent = self.inner.ledger.find_agent(&agent).await?;
         let shared = match shared {
             Some(shared) => Some(self.inner.ledger.find_shared(&shared).await?.id),
