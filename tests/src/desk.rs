@@ -30,6 +30,8 @@ pub struct Desk {
     home: TempDir,
     /// What its programs are started with, to be on a disk that others do not see.
     through: Vec<OsString>,
+    /// The bus on which its programs listen to the system's session manager.
+    system_bus: String,
     running: Option<(Started, Ready)>,
 }
 
@@ -184,7 +186,10 @@ impl Desk {
     pub fn at(data: &Path) -> Result<Desk, Obstacle> {
         fs::create_dir_all(data).map_err(|e| Obstacle::io("making the data folder", &e))?;
         let home = TempDir::new().map_err(|e| Obstacle::io("making a home folder", &e))?;
-        Ok(Desk { data: data.to_path_buf(), home, through: Vec::new(), running: None })
+        // Nobody is there: whether the person's own computer sleeps is no journey's business.
+        let system_bus = format!("unix:path={}/no-bus", home.path().display());
+        let (data, through) = (data.to_path_buf(), Vec::new());
+        Ok(Desk { data, home, through, system_bus, running: None })
     }
 
     /// The desk that has a small disk for itself, not running.
@@ -196,6 +201,11 @@ impl Desk {
         let mut desk = Desk::at(disk.path())?;
         desk.through = disk.through();
         Ok(desk)
+    }
+
+    /// Has its programs listen to the session manager on another bus than none.
+    pub fn listen_on(&mut self, system_bus: &str) {
+        self.system_bus = system_bus.to_owned();
     }
 
     /// Starts the desk, or starts it again after [`Desk::kill`].
@@ -344,6 +354,7 @@ impl Desk {
         for variable in taken_out {
             command.env_remove(variable);
         }
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", &self.system_bus);
         Ok(command)
     }
 }

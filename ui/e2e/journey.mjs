@@ -591,6 +591,106 @@ describe('danger', () => {
     }));
 });
 
+describe('an owner who was away', () => {
+  const SEED_PASSPHRASE = 'correct horse battery staple';
+  const away = (page) => page.evaluate(() => { window.imprestStandin.vault.presenceUntil = 0; });
+
+  test('gives the passphrase once, and what was begun goes on', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await away(page);
+      await page.click(at('nav-settings'));
+      await page.fill(at('host'), '127.0.0.1:8402');
+      await page.click(at('allow-host'));
+      await page.waitForSelector(`${at('presence-passphrase')}:focus`);
+      await page.fill(at('presence-passphrase'), 'not this one');
+      await page.keyboard.press('Enter');
+      await page.waitForSelector(`${at('presence')} ${at('problem')}[data-code="wrong_passphrase"]`);
+      assert.equal(await page.inputValue(at('presence-passphrase')), '');
+      await page.fill(at('presence-passphrase'), SEED_PASSPHRASE);
+      await page.keyboard.press('Enter');
+      await page.waitForSelector('text=127.0.0.1:8402');
+      await page.waitForSelector(at('presence'), { state: 'detached' });
+      // For two minutes nothing asks again, which is seen and can be ended.
+      await page.fill(at('host'), '127.0.0.1:8403');
+      await page.click(at('allow-host'));
+      await page.waitForSelector('text=127.0.0.1:8403');
+      assert.match(await page.textContent(at('trusted')), /Raising is open for/);
+      await page.click(at('leave'));
+      await page.waitForSelector(at('trusted'), { state: 'detached' });
+      await page.waitForSelector(at('window-locked'));
+    }));
+
+  test('puts the dialog away and nothing has changed; lowering never asked', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await away(page);
+      await page.evaluate(() => (window.location.hash = '#/agents/agt_1'));
+      await page.click(at('rotate'));
+      await page.click(at('rotate-confirm'));
+      await page.waitForSelector(at('presence'));
+      await page.keyboard.press('Escape');
+      await page.waitForSelector(at('presence'), { state: 'detached' });
+      assert.equal(await page.locator(at('token')).count(), 0);
+      await page.keyboard.press('Escape');
+      await page.click(at('freeze'));
+      await page.waitForSelector(at('frozen'));
+      assert.equal(await page.locator(at('presence')).count(), 0);
+    }));
+
+  test('finds the window locked, and approves with the passphrase', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.evaluate(() => window.imprestStandin.run('leave', {}));
+      await page.waitForSelector(at('window-locked'));
+      await armed(page);
+      const payment = await page.getAttribute(at('approval'), 'data-payment-id');
+      await page.click(at('approve'));
+      await page.fill(at('presence-passphrase'), SEED_PASSPHRASE);
+      await page.keyboard.press('Enter');
+      await page.waitForSelector(at('window-locked'), { state: 'detached' });
+      await state(page, { id: payment, state: 'settled' });
+    }));
+
+  test('switches the keychain alone on and off, and changes the passphrase', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.click(at('nav-settings'));
+      await page.click(at('everyday-on'));
+      assert.match(await page.textContent(at('vault-dialog')), /So can every other program that runs as you/);
+      await page.fill(at('vault-passphrase'), SEED_PASSPHRASE);
+      await page.click(at('vault-confirm'));
+      await page.waitForSelector(at('everyday-warning'));
+      await page.click(at('lock'));
+      await page.click(at('unlock-keychain'));
+      await page.click(at('nav-settings'));
+      await page.click(at('everyday-off'));
+      await page.fill(at('vault-passphrase'), SEED_PASSPHRASE);
+      await page.click(at('vault-confirm'));
+      await page.waitForSelector(at('everyday-warning'), { state: 'detached' });
+
+      await page.click(at('passwd'));
+      await page.fill(at('vault-passphrase'), SEED_PASSPHRASE);
+      await page.fill(at('passphrase'), PASSPHRASE);
+      await page.fill(at('passphrase-again'), PASSPHRASE);
+      await page.click(at('vault-confirm'));
+      await page.waitForSelector(at('vault-dialog'), { state: 'detached' });
+      await page.click(at('lock'));
+      await page.fill(at('unlock-passphrase'), PASSPHRASE);
+      await page.click(at('unlock'));
+      await page.waitForSelector(at('nav-settings'));
+    }));
+
+  test('sets the locks, and longer asks for the passphrase', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await away(page);
+      await page.click(at('nav-settings'));
+      await page.selectOption(at('window-idle'), '5');
+      await page.selectOption(at('signing-idle'), '60');
+      await page.waitForSelector('text=/Locks by itself in \\d+ min/');
+      await page.selectOption(at('window-idle'), '60');
+      await page.waitForSelector(at('presence'));
+      await page.keyboard.press('Escape');
+      await page.waitForFunction((selector) => document.querySelector(selector)?.value === '5', at('window-idle'));
+    }));
+});
+
 describe('proof', () => {
   test('verifying says how far the seal goes and what was checked', () =>
     withPage({ seed: 'month' }, async (page) => {

@@ -4,6 +4,8 @@ const hash = (path) => async (page) => {
   await page.evaluate((to) => (window.location.hash = to), path);
 };
 const passphrase = 'seven grey herons read maps';
+/** The passphrase of every seeded vault. */
+const SEED_PASSPHRASE = 'correct horse battery staple';
 
 async function vault(page) {
   await page.fill(at('passphrase'), passphrase);
@@ -29,6 +31,9 @@ const halted = async (page) => {
   await page.evaluate(() => window.imprestStandin.raise('rolled_back', 'the desk', 'the ledger is another than the one whose event 412 was copied to the keychain'));
   await page.waitForSelector(at('danger'));
 };
+
+/** The owner has been away for longer than a passphrase counts. */
+const away = (page) => page.evaluate(() => { window.imprestStandin.vault.presenceUntil = 0; });
 
 export const SCREENS = [
   { name: 'welcome', seed: 'new', wait: at('create-vault'), go: async (page) => { await page.fill(at('passphrase'), 'herons read'); } },
@@ -117,6 +122,20 @@ export const SCREENS = [
       await hash('#/settings')(page); await page.click(at('verify'));
     },
     sizes: [[1280, 1400]],
+  },
+  { name: 'presence', seed: 'month', wait: at('presence'), go: async (page) => { await away(page); await hash('#/settings')(page); await page.click(at('reveal')); }, sizes: [[1280, 800], [320, 640]] },
+  { name: 'presence-wrong', seed: 'month', wait: at('problem'), go: async (page) => { await away(page); await hash('#/settings')(page); await page.click(at('reveal')); await page.fill(at('presence-passphrase'), 'not this one'); await page.click(at('presence-give')); } },
+  { name: 'window-locked', seed: 'month', wait: at('window-locked'), go: (page) => page.evaluate(() => window.imprestStandin.run('leave', {})) },
+  { name: 'vault-passwd', seed: 'month', wait: at('vault-dialog'), go: async (page) => { await hash('#/settings')(page); await page.click(at('passwd')); } },
+  { name: 'vault-everyday', seed: 'month', wait: at('vault-dialog'), go: async (page) => { await hash('#/settings')(page); await page.click(at('everyday-on')); } },
+  {
+    name: 'vault-everyday-on', seed: 'month', wait: at('everyday-warning'),
+    go: async (page) => { await hash('#/settings')(page); await page.click(at('everyday-on')); await page.fill(at('vault-passphrase'), SEED_PASSPHRASE); await page.click(at('vault-confirm')); },
+  },
+  { name: 'vault-words', seed: 'month', wait: at('words-dialog'), go: async (page) => { await hash('#/settings')(page); await page.click(at('reveal')); } },
+  {
+    name: 'unlock-elsewhere', seed: 'locked', wait: at('other-keychain'),
+    go: (page) => page.evaluate(() => { const { vault } = window.imprestStandin; vault.ways = vault.ways.map((way) => ({ ...way, here: way.keychain === null })); window.imprestStandin.changed('status'); }),
   },
   { name: 'palette', seed: 'month', wait: at('palette'), go: (page) => page.keyboard.press('Control+k') },
   { name: 'keys', seed: 'month', wait: at('keys'), go: (page) => page.keyboard.press('?') },

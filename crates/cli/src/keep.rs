@@ -32,7 +32,8 @@ pub async fn backup(context: &Context, args: &BackupArgs) -> Result<End, Fault> 
     if !is_running && !context.has_books() {
         return Err(Fault::NoBooks { folder: context.folder.clone() });
     }
-    let passphrase = context.passphrase.choose_for_a_backup()?;
+    let passphrase =
+        context.passphrase.choose_as("Passphrase for the backup, at least 8 characters: ")?;
     let asked = json!({ "path": path, "passphrase": passphrase.expose(), "replace": args.replace });
     let answer = match is_running {
         true => by_the_desk(context, asked).await?,

@@ -23,7 +23,7 @@ pub struct Context {
 
 /// Commands that work on the books alone when no desk runs. Freezing is among them because
 /// whoever wants less may always have it, and thawing so that nobody is stuck with a freeze.
-const ON_BOOKS: [&str; 13] = [
+const ON_BOOKS: [&str; 25] = [
     "agents",
     "agent",
     "activity",
@@ -37,7 +37,22 @@ const ON_BOOKS: [&str; 13] = [
     "rehearse",
     "freeze",
     "thaw",
+    "ways",
+    "treasury",
+    "recover",
+    "change_passphrase",
+    "add_way",
+    "remove_way",
+    "move_to_keychain",
+    "reveal_words",
+    "export_key",
+    "import_treasury",
+    "own_treasury",
+    "watch_treasury",
 ];
+
+/// The code of a command that raises and came without the passphrase.
+const NEEDED: &str = "presence_needed";
 
 impl Context {
     /// The running desk, if there is one.
@@ -76,12 +91,37 @@ impl Context {
     /// # Errors
     /// [`Fault::NoDesk`] when it takes a running desk, and what the desk says.
     pub async fn ask(&self, command: &str, args: Value) -> Result<Value, Fault> {
-        let raises = owner::kind(command) == Some(Kind::Raise);
         // First the desk, then the passphrase: nobody likes to type one for nothing.
         if self.running().await.is_some() {
-            let passphrase = if raises { Some(self.passphrase.ask()?) } else { None };
-            return match owner::call(&self.folder, command, args.clone(), passphrase.as_ref()).await
-            {
+            let mut passphrase = self.passphrase_for(command)?;
+            return self.call_asking(command, args, &mut passphrase).await;
+        }
+        self.on_closed_books(command, args, None).await
+    }
+
+    /// As [`Context::ask`], with a passphrase that was asked for already.
+    ///
+    /// # Errors
+    /// As [`Context::ask`].
+    pub async fn ask_with(
+        &self,
+        command: &str,
+        args: Value,
+        passphrase: SecretText,
+    ) -> Result<Value, Fault> {
+        if self.running().await.is_some() {
+            return self.call_asking(command, args, &mut Some(passphrase)).await;
+        }
+        self.on_closed_books(command, args, Some(passphrase)).await
+    }
+
+    /// Has the desk do a command whose arguments carry the secrets it needs.
+    ///
+    /// # Errors
+    /// As [`Context::ask`].
+    pub async fn carry(&self, command: &str, args: Value) -> Result<Value, Fault> {
+        if self.running().await.is_some() {
+            return match owner::call(&self.folder, command, args, None).await {
                 Ok(answer) => Ok(answer),
                 Err(OwnerError::Refused(problem)) => Err(for_a_shell(problem)),
                 Err(OwnerError::NotRunning) => Err(self.no_desk()),
@@ -91,7 +131,67 @@ impl Context {
             return Err(self.no_desk());
         }
         let desk = self.books().await?;
-        let answer = on_books(&desk, raises.then_some(self.passphrase), command, args).await;
+        let answer = desk.call(command, args).await;
+        desk.close().await;
+        answer.map_err(for_a_shell)
+    }
+
+    /// The passphrase for a command that raises; nothing yet for one that may only lower, unless it
+    /// comes from standard input, where it waits already.
+    ///
+    /// # Errors
+    /// As [`Source::ask`].
+    pub fn passphrase_for(&self, command: &str) -> Result<Option<SecretText>, Fault> {
+        let raises = owner::kind(command) == Some(Kind::Raise);
+        let may_lower = owner::MAY_LOWER.contains(&command) && self.passphrase != Source::Stdin;
+        if raises && !may_lower { self.passphrase.ask().map(Some) } else { Ok(None) }
+    }
+
+    /// Asks the running desk, and for the passphrase if it turns out to need the owner; that is
+    /// kept for the next command.
+    ///
+    /// # Errors
+    /// As [`Context::ask`].
+    pub async fn call_asking(
+        &self,
+        command: &str,
+        args: Value,
+        passphrase: &mut Option<SecretText>,
+    ) -> Result<Value, Fault> {
+        loop {
+            let called = owner::call(&self.folder, command, args.clone(), passphrase.as_ref());
+            match called.await {
+                Ok(answer) => return Ok(answer),
+                Err(OwnerError::Refused(problem))
+                    if problem.code == NEEDED && passphrase.is_none() =>
+                {
+                    *passphrase = Some(self.passphrase.ask()?);
+                }
+                Err(OwnerError::Refused(problem)) => return Err(for_a_shell(problem)),
+                Err(OwnerError::NotRunning) => return Err(self.no_desk()),
+            }
+        }
+    }
+
+    async fn on_closed_books(
+        &self,
+        command: &str,
+        args: Value,
+        passphrase: Option<SecretText>,
+    ) -> Result<Value, Fault> {
+        if !ON_BOOKS.contains(&command) {
+            return Err(self.no_desk());
+        }
+        let desk = self.books().await?;
+        let raises = owner::kind(command) == Some(Kind::Raise);
+        let answer = async {
+            if raises {
+                let passphrase = passphrase.map_or_else(|| self.passphrase.ask(), Ok)?;
+                unlock(&desk, &passphrase).await?;
+            }
+            Ok(desk.call(command, args).await?)
+        };
+        let answer: Result<Value, Fault> = answer.await;
         desk.close().await;
         answer.map_err(|fault| match fault {
             Fault::Desk(problem) => for_a_shell(problem),
@@ -123,6 +223,12 @@ fn for_a_shell(problem: Problem) -> Fault {
     let recovery =
         "`imprest agent list`, `imprest activity` and `imprest approvals` say what there is.";
     Fault::Desk(match problem.code.as_str() {
+        "keychain" if problem.recovery.contains("recovery words") => {
+            let recovery = format!("{} With the words: imprest recover.", problem.recovery);
+            Problem { recovery, ..problem }
+        }
+        // A way into the vault, not an agent, a payment or a question.
+        "not_found" if problem.message.contains("way in") => problem,
         "not_found" => Problem { recovery: recovery.to_owned(), ..problem },
         _ => problem,
     })
@@ -137,18 +243,6 @@ pub fn shaped<A: DeserializeOwned>(command: &str, answer: &Value) -> Result<A, F
         tracing::warn!(%error, command, "the desk's answer has another shape");
         Fault::Answer { command: command.to_owned() }
     })
-}
-
-async fn on_books(
-    desk: &Desk,
-    passphrase: Option<Source>,
-    command: &str,
-    args: Value,
-) -> Result<Value, Fault> {
-    if let Some(source) = passphrase {
-        unlock(desk, &source.ask()?).await?;
-    }
-    Ok(desk.call(command, args).await?)
 }
 
 /// Opens the vault of a desk in this process.

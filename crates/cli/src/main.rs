@@ -21,6 +21,7 @@ mod serve;
 mod shared;
 mod signals;
 mod usage;
+mod vault;
 
 use args::{Cli, ClockCommand, Command, Global};
 use clap::{CommandFactory, Parser};
@@ -111,6 +112,10 @@ async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
         Command::Thaw => owner::switch(context, "thaw").await,
         Command::Lock => owner::switch(context, "lock").await,
         Command::Unlock => owner::unlock(context).await,
+        Command::Recover => vault::recover(context).await,
+        Command::Vault(command) => vault::vault(context, command).await,
+        Command::Treasury(command) => vault::treasury(context, command).await,
+        Command::Key(command) => vault::key(context, command).await,
         Command::Refill { name, amount } => owner::refill(context, &name, &amount).await,
         Command::Hosts(command) => owner::hosts(context, command).await,
         Command::Status => read::status(context).await,

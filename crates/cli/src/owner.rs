@@ -28,6 +28,8 @@ pub async fn init(context: &Context, args: &InitArgs) -> Result<End, Fault> {
     if context.screen.is_json() {
         let document = json!({
             "words": vault.words,
+            "way": vault.way,
+            "keychain": vault.keychain,
             "data_dir": folder,
             "practice": status.practice,
             "treasury": status.network.treasury,
@@ -41,8 +43,15 @@ pub async fn init(context: &Context, args: &InitArgs) -> Result<End, Fault> {
     screen.line("These 24 words open it when the passphrase is lost. They are shown this once:")?;
     screen.line("write them on paper, in this order.")?;
     screen.line("")?;
-    words(context, &vault.words)?;
+    show_words(context, &vault.words)?;
     screen.line("")?;
+    screen.line(&match &vault.keychain {
+        Some(keychain) => format!(
+            "Every day it opens with your passphrase and its key in {} together.",
+            one_line(keychain)
+        ),
+        None => "Every day it opens with your passphrase alone: no keychain works here.".to_owned(),
+    })?;
     let facts = [("folder", folder), ("treasury", status.network.treasury.unwrap_or_default())];
     screen.facts(0, &facts)?;
     screen.line("")?;
@@ -87,7 +96,10 @@ async fn make_vault(context: &Context, desk: &Desk) -> Result<(NewVault, DeskSta
 }
 
 /// The words in columns, read downwards as one writes them down.
-fn words(context: &Context, words: &[String]) -> Result<(), Fault> {
+///
+/// # Errors
+/// [`Fault::Output`].
+pub fn show_words(context: &Context, words: &[String]) -> Result<(), Fault> {
     let rows = words.len().div_ceil(4);
     for row in 0..rows {
         let cells: Vec<String> = (row..words.len())
@@ -144,8 +156,8 @@ async fn add_agent(context: &Context, args: &AddArgs) -> Result<End, Fault> {
     show_credential(context, &credential, &answer, "is made")
 }
 
-/// Budget, grade and shared budget are three commands of the desk, and each wants the passphrase;
-/// it is asked for once and kept for all.
+/// Budget, grade and shared budget are three commands of the desk, and each wants the passphrase
+/// if it raises anything; it is asked for at most once and kept for all.
 async fn set_agent(context: &Context, args: &SetArgs) -> Result<End, Fault> {
     if args.changes == Changes::default() {
         return Err(Fault::input(
@@ -163,18 +175,9 @@ async fn set_agent(context: &Context, args: &SetArgs) -> Result<End, Fault> {
     let grade = args.changes.grade.as_ref().filter(|grade| **grade != before.row.grade);
     let shared = args.changes.shared.as_ref();
     if budget.is_some() || grade.is_some() || shared.is_some() {
-        let passphrase = context.passphrase.ask()?;
-        let call = async |command: &str, args: Value| match owner::call(
-            &context.folder,
-            command,
-            args,
-            Some(&passphrase),
-        )
-        .await
-        {
-            Ok(answer) => Ok(answer),
-            Err(OwnerError::Refused(problem)) => Err(Fault::from(problem)),
-            Err(OwnerError::NotRunning) => Err(context.no_desk()),
+        let mut passphrase = context.passphrase_for("set_budget")?;
+        let mut call = async |command: &'static str, args: Value| {
+            context.call_asking(command, args, &mut passphrase).await
         };
         if let Some(budget) = budget {
             let args = json!({ "agent": before.row.id, "budget": budget });

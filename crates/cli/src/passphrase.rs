@@ -51,23 +51,32 @@ impl Source {
         }
     }
 
+    /// Another secret of the owner's: words, a key. The next line of standard input, if that is
+    /// where secrets come from.
+    ///
+    /// # Errors
+    /// As [`Source::ask`].
+    pub fn secret(self, prompt: &str) -> Result<SecretText, Fault> {
+        match self {
+            Source::Stdin => line(),
+            Source::Terminal => typed(prompt),
+            Source::None => Err(Fault::NoTerminal),
+        }
+    }
+
     /// A new passphrase; typed twice on a terminal.
     ///
     /// # Errors
     /// As [`Source::ask`], and [`Fault::Input`] when the two differ.
     pub fn choose(self) -> Result<SecretText, Fault> {
-        self.choose_for("New passphrase, at least 8 characters: ")
+        self.choose_as("New passphrase, at least 8 characters: ")
     }
 
-    /// A passphrase for a new backup; typed twice on a terminal.
+    /// As [`Source::choose`], asked for in other words.
     ///
     /// # Errors
     /// As [`Source::choose`].
-    pub fn choose_for_a_backup(self) -> Result<SecretText, Fault> {
-        self.choose_for("Passphrase for the backup, at least 8 characters: ")
-    }
-
-    fn choose_for(self, prompt: &str) -> Result<SecretText, Fault> {
+    pub fn choose_as(self, prompt: &str) -> Result<SecretText, Fault> {
         if self != Source::Terminal {
             return self.ask();
         }

@@ -43,6 +43,10 @@ pub async fn status(context: &Context) -> Result<End, Fault> {
                 format!("{} {}", if status.practice { "practice" } else { "real" }, status.version),
             ),
             ("vault", stage),
+            ("older copy", status.vault_note.unwrap_or_default()),
+            ("window", if status.window_locked { "locked".into() } else { String::new() }),
+            ("locks", locks_in_words(status.signing_idle_min, status.lock_with_session)),
+            ("sleep", status.system_locks_note.unwrap_or_default()),
             ("payments", if status.frozen { "frozen".into() } else { "go on".into() }),
             ("danger", format!("{}{why}", status.danger)),
             (
@@ -75,6 +79,17 @@ fn backup_words(backup: &BackupView) -> String {
         (None, Some(last)) => last,
         (None, None) => String::new(),
     }
+}
+
+/// When the vault locks itself.
+fn locks_in_words(idle_min: Option<u32>, with_session: bool) -> String {
+    let idle = match idle_min {
+        Some(1) => "after 1 idle minute".to_owned(),
+        Some(minutes) => format!("after {minutes} idle minutes"),
+        None => "not when idle".to_owned(),
+    };
+    let session = if with_session { "when the screen is locked" } else { "not with the screen" };
+    format!("{idle}, {session}, when the computer sleeps")
 }
 
 /// The filter as the desk takes it: it wants an agent's identifier where a person gives a name.

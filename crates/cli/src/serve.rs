@@ -48,7 +48,12 @@ pub async fn serve(context: &Context, args: &ServeArgs) -> Result<End, Fault> {
 
 /// Unlocks the vault if there is anything to unlock it with.
 async fn open_vault(context: &Context, desk: &Desk) -> Result<(), Fault> {
-    if desk.status().await?.stage == "new" {
+    let stage = desk.status().await?.stage;
+    if stage == "open" {
+        // The owner has chosen that the keychain alone opens it.
+        return Ok(());
+    }
+    if stage == "new" {
         note("This desk has no vault yet, so it cannot pay.");
         note("Make one while it runs: imprest init, with the same data folder.");
         return Ok(());

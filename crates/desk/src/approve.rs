@@ -26,6 +26,7 @@ impl Desk {
             return Err(imprest_ledger::LedgerError::NotWaiting { approval, state }.into());
         }
         self.need_open_vault().map_err(failure_problem)?;
+        self.inner.need_attention()?;
         let payment = waiting.payment.payment;
         let (asked, request) = self.kept_request(&payment).await?;
         let quote = self.ask_again(&request).await?;

@@ -79,9 +79,9 @@ fn interfaces() -> BTreeMap<String, String> {
     }
     all! {
         ActivityFilter ActivityPage ActivityRow AgentPage AgentRow ApprovalCard BackupMade
-        BackupProgress BackupView BookLine Books BudgetForm Changed DeskStatus EventView Evidence Exported Finding NetworkView
-        NewCredential NewVault Overview Pace Problem RehearsalView RuleCount SharedView SignalView
-        Verified WindowRow
+        BackupProgress BackupView BookLine Books BudgetForm Changed DeskStatus EventView Evidence
+        Exported ExportedKeyView Finding NetworkView NewCredential NewVault Overview Pace Problem
+        RehearsalView RuleCount SharedView SignalView TreasuryView Verified WayView WindowRow Words
     }
 }
 

@@ -3,7 +3,8 @@
 //! Window, command line and tests read the same table: the shell makes its Tauri commands from
 //! it, the owner's socket dispatches by it, and a test holds permissions and the TypeScript
 //! client to it. `read` changes nothing, `lower` only takes authority away, `raise` can give
-//! some and therefore needs an unlocked vault (and, from outside the window, the passphrase).
+//! some and therefore needs an unlocked vault and the owner's presence: the passphrase, given
+//! within the last two minutes in the window, and with the command itself from outside it.
 
 /// Hands the table to a macro: `name(argument: Type, …) -> Answer, kind;` a line.
 #[macro_export]
@@ -44,19 +45,53 @@ macro_rules! command_table {
             /// What a budget would have done with an agent's last days; changes nothing.
             read rehearse(agent: String, budget: BudgetForm, days: u32) -> RehearsalView;
 
+            /// The ways into the vault, the newest first and the words last.
+            read ways() -> Vec<WayView>;
+            /// Whose key pays for refills.
+            read treasury() -> TreasuryView;
+            /// Says that somebody is at the window; answers whether it is still open. Opens nothing.
+            read here() -> bool;
+
             /// Makes the vault and the ledger; answers the recovery words once.
             raise create_vault(passphrase: String) -> NewVault;
             /// Opens the vault.
             raise unlock(passphrase: String) -> DeskStatus;
             /// Sets a new passphrase with the recovery words.
             raise recover(words: String, new_passphrase: String) -> DeskStatus;
+            /// Opens the vault with the keychain alone, where the owner has chosen that it may.
+            raise unlock_with_keychain() -> DeskStatus;
             /// Forgets the keys until the passphrase comes again.
             lower lock() -> DeskStatus;
+            /// Takes the passphrase as a sign that the owner is here, for two minutes.
+            raise confirm(passphrase: String) -> DeskStatus;
+            /// Ends the owner's presence and locks the window; agents go on being served.
+            lower leave() -> DeskStatus;
+            /// Sets after how many idle minutes vault and window lock; later than before needs the owner.
+            raise set_locks(signing_idle_min: Option<u32>, window_idle_min: Option<u32>, with_session: bool) -> DeskStatus;
+
+            /// Sets a new passphrase in place of the one given.
+            raise change_passphrase(passphrase: String, new_passphrase: String) -> Vec<WayView>;
+            /// Adds a way into the vault: strong, everyday or passphrase.
+            raise add_way(passphrase: String, kind: String) -> Vec<WayView>;
+            /// Removes a way into the vault.
+            raise remove_way(passphrase: String, way: String) -> Vec<WayView>;
+            /// Makes passphrase and this session's keychain the only way in beside the words.
+            raise move_to_keychain(passphrase: String) -> Vec<WayView>;
+            /// The 24 recovery words again.
+            raise reveal_words() -> Words;
+            /// Writes a key as a keystore file with a passphrase of its own.
+            raise export_key(whose: String, path: String, keystore_passphrase: String) -> ExportedKeyView;
+            /// Makes a key from elsewhere the treasury's.
+            raise import_treasury(passphrase: String, key: String, keystore_passphrase: Option<String>) -> TreasuryView;
+            /// Makes an address the treasury that is only looked at.
+            raise watch_treasury(passphrase: String, address: String) -> TreasuryView;
+            /// Makes the vault's own account the treasury again.
+            raise own_treasury(passphrase: String) -> TreasuryView;
 
             /// Makes an agent with its own address, budget and credential, under a shared budget if
             /// one is named.
             raise add_agent(name: String, grade: String, budget: BudgetForm, shared: Option<String>) -> NewCredential;
-            /// Sets an agent's limits; from outside the window a raise needs the passphrase.
+            /// Sets an agent's limits; more than before needs the owner.
             raise set_budget(agent: String, budget: BudgetForm) -> AgentPage;
             /// Sets an agent's grade.
             raise set_grade(agent: String, grade: String) -> AgentPage;

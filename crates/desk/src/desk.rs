@@ -2,13 +2,15 @@
 
 use crate::backup::BackingUp;
 use crate::jobs::ClockWatch;
+use crate::locks::Locks;
 use crate::place::{Place, Settings, unusable};
+use crate::presence::Attendance;
 use crate::problem::ErrorCode;
 use crate::teller::DeskTeller;
 use crate::trust::Trust;
 use crate::view::{ApprovalCard, Changed, Problem};
 use crate::warn::Warned;
-use crate::{jobs, owner, restored};
+use crate::{jobs, locks, owner, restored};
 use imprest_backup::Pending;
 use imprest_chain::{Chain, Network, Networks};
 use imprest_domain::{Address, AgentId, Asset, Payee};
@@ -35,6 +37,9 @@ use tokio_util::task::TaskTracker;
 const DOOR_PORT: u16 = 4020;
 /// How often books and chain are compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(60);
+/// The namespace of the vault's secrets in the system's keychain. It is no vault's own, because a
+/// secret is made before its vault is; the names under it are random.
+const SLOTS_NAMESPACE: &str = "vault-slots";
 /// How many changes a slow window may lag behind before it is told to ask for everything.
 const CHANGES_KEPT: usize = 256;
 
@@ -138,6 +143,15 @@ pub(crate) struct Inner {
     pub(crate) kdf: Option<KdfCost>,
     keychain_choice: KeychainChoice,
     keychain: RwLock<Keychain>,
+    /// Where the vault's own secrets are kept.
+    pub(crate) slot_keychain: Keychain,
+    /// One sentence about a vault file that is an older copy.
+    pub(crate) vault_note: RwLock<Option<String>>,
+    /// Whether the owner is here.
+    pub(crate) attendance: Attendance,
+    pub(crate) locks: RwLock<Locks>,
+    /// One sentence when the system does not tell of sleep and of locked sessions.
+    pub(crate) system_locks_note: RwLock<Option<String>>,
     pub(crate) asset: Asset,
     pub(crate) network: Network,
     pub(crate) rails: Rails,
@@ -153,6 +167,9 @@ pub(crate) struct Inner {
     /// When the chain was last read, by a clock that cannot be set and by the one on the wall.
     looked: RwLock<(Instant, Timestamp)>,
     pub(crate) compare_every: Duration,
+    /// Limits, grades and locks are compared and set one at a time: otherwise whoever sets what was
+    /// no more a moment ago could take back what the owner lowers meanwhile.
+    pub(crate) setting: Mutex<()>,
     /// Agents are made one at a time.
     pub(crate) adding: Mutex<()>,
     /// What is known of the books' soundness.
@@ -225,9 +242,11 @@ impl Desk {
             (None, Some(asset)) => asset,
             (None, None) => unplaced(&network)?,
         };
+        let locks = settings.as_ref().map(|s| s.locks).unwrap_or_default();
         let desk = Desk::assemble(
             options, place, ledger, restored, vault, network, asset, practice, lock,
         )?;
+        *desk.inner.locks.write().unwrap_or_else(PoisonError::into_inner) = locks;
         if desk.inner.serves
             && let Err(problem) = desk.start(settings).await
         {
@@ -259,6 +278,11 @@ impl Desk {
                 )
             })?;
         let keychain = keychain_of(&options.keychain, vault.as_deref());
+        let slot_keychain = match &options.keychain {
+            KeychainChoice::System => Keychain::open(SLOTS_NAMESPACE),
+            KeychainChoice::Given(keychain) => keychain.clone(),
+            KeychainChoice::None => Keychain::none(),
+        };
         let network = practice.as_ref().map_or(network, |p| p.network().clone());
         let endpoints = endpoints_of(practice.as_ref(), &asset);
         let opened_seq = ledger.head().seq;
@@ -273,6 +297,11 @@ impl Desk {
                 kdf: options.kdf,
                 keychain_choice: options.keychain,
                 keychain: RwLock::new(keychain),
+                slot_keychain,
+                vault_note: RwLock::default(),
+                attendance: Attendance::default(),
+                locks: RwLock::default(),
+                system_locks_note: RwLock::default(),
                 asset,
                 network,
                 rails,
@@ -286,6 +315,7 @@ impl Desk {
                 block: AtomicU64::new(0),
                 looked: RwLock::new((Instant::now(), Timestamp::now())),
                 compare_every: options.compare_every.unwrap_or(COMPARE_EVERY),
+                setting: Mutex::new(()),
                 adding: Mutex::new(()),
                 trust: Trust::of(restored),
                 opened_seq,
@@ -313,6 +343,7 @@ impl Desk {
             }
         }
         self.halt_if_frozen().await?;
+        self.look_for_older_vault().await;
         let copy = match self.inner.vault() {
             Some(_) => self.check_copy().await,
             None => None,
@@ -334,8 +365,10 @@ impl Desk {
             asset: Some(self.inner.asset.clone()),
             // A stand-in port is for this time only; a port that was asked for is kept.
             port: if self.inner.listen.is_some() { port } else { kept_port.or(port) },
+            locks: self.inner.locks(),
         })?;
         jobs::start(self);
+        locks::start(self);
         owner::listen(self)?;
         let teller = Arc::new(DeskTeller(self.clone()));
         let door: Door =
@@ -355,6 +388,7 @@ impl Desk {
             endpoints.mcp_url = Some(door.mcp_url.clone());
         }
         self.inner.tasks.spawn(door.closed());
+        self.open_by_itself().await;
         Ok(())
     }
 

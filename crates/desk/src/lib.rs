@@ -15,11 +15,16 @@ mod compare;
 mod desk;
 mod export;
 mod jobs;
+mod keys;
 mod limits;
+mod locks;
+#[cfg(target_os = "linux")]
+mod logind;
 pub mod owner;
 mod owner_acts;
 mod pay;
 mod place;
+mod presence;
 mod problem;
 mod rehearsal;
 mod restored;
@@ -31,6 +36,7 @@ mod teller;
 mod trust;
 pub mod view;
 mod warn;
+mod ways;
 mod wording;
 
 pub use desk::{Desk, DeskOptions, Endpoints, KeychainChoice, PracticeEndpoints};

@@ -1,11 +1,13 @@
 //! The owner's door to a running desk: a Unix socket in the data folder.
 //!
 //! One JSON line asks, one JSON line answers. The folder and the socket are the user's own; since
-//! agents often run as the same user, every command that can give authority needs the passphrase
-//! with it, and the ones that read or lower do not.
+//! agents often run as the same user, every command that gives authority needs the passphrase with
+//! it, and what reads or lowers does not. A passphrase that was given in the window does not count
+//! here.
 
 use crate::command_table;
 use crate::desk::Desk;
+use crate::presence::from_outside;
 use crate::problem::{ErrorCode, bad_input};
 use crate::view::Problem;
 use imprest_vault::SecretText;
@@ -33,6 +35,25 @@ const CONNECTIONS_MAX: usize = 32;
 const WRONG_PAUSE: Duration = Duration::from_millis(500);
 /// The longest path a Unix socket can have, with some room.
 const SOCKET_PATH_MAX: usize = 100;
+
+/// These carry their own secret, or need none: it is what they are about.
+const CARRIES_ITS_OWN: [&str; 12] = [
+    "create_vault",
+    "unlock",
+    "unlock_with_keychain",
+    "recover",
+    "confirm",
+    "change_passphrase",
+    "add_way",
+    "remove_way",
+    "move_to_keychain",
+    "import_treasury",
+    "watch_treasury",
+    "own_treasury",
+];
+/// These may just as well lower, which needs no passphrase: the desk compares and asks if not.
+pub const MAY_LOWER: [&str; 5] =
+    ["set_budget", "set_grade", "set_shared", "join_shared", "set_locks"];
 
 /// What a command does to authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -292,16 +313,16 @@ async fn answer(desk: &Desk, ask: Ask, guard: &Mutex<()>) -> Result<Value, Probl
             pid: std::process::id(),
         }));
     }
-    // These carry their own secret: it is what they are about.
-    let carries_its_own = matches!(ask.command.as_str(), "create_vault" | "unlock" | "recover");
+    let carries_its_own = CARRIES_ITS_OWN.contains(&ask.command.as_str());
     let raises = kind(&ask.command) == Some(Kind::Raise);
+    let asks = raises && !MAY_LOWER.contains(&ask.command.as_str());
     let args = if ask.args.is_null() { json!({}) } else { ask.args };
-    if !raises && ask.passphrase.is_none() {
-        return desk.call(&ask.command, args).await;
+    if !asks && ask.passphrase.is_none() {
+        return from_outside(false, desk.call(&ask.command, args)).await;
     }
     let _one_at_a_time = guard.lock().await;
     let outcome = if carries_its_own {
-        desk.call(&ask.command, args).await
+        from_outside(false, desk.call(&ask.command, args)).await
     } else {
         let passphrase = ask.passphrase.map(SecretText::new).ok_or_else(|| {
             Problem::new(
@@ -310,10 +331,10 @@ async fn answer(desk: &Desk, ask: Ask, guard: &Mutex<()>) -> Result<Value, Probl
                 "Give it at the prompt, or with --passphrase-stdin.",
             )
         })?;
-        match desk.check_passphrase(passphrase).await {
-            Ok(()) => {
+        match desk.owner_key(&passphrase).await {
+            Ok(_) => {
                 drop(_one_at_a_time);
-                return desk.call(&ask.command, args).await;
+                return from_outside(true, desk.call(&ask.command, args)).await;
             }
             Err(problem) => Err(problem),
         }
@@ -347,6 +368,13 @@ mod tests {
         }
         assert_eq!(kind("status"), Some(Kind::Read));
         assert_eq!(kind("drop_table"), None);
+    }
+
+    #[test]
+    fn the_exceptions_are_commands_that_raise() {
+        for command in CARRIES_ITS_OWN.into_iter().chain(MAY_LOWER) {
+            assert_eq!(kind(command), Some(Kind::Raise), "{command}");
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the owner does: vault, agents, freeze, refills, local addresses.
+//! What the owner does: lock, agents, freeze, refills, local addresses.
 
 use crate::command_table;
 use crate::desk::Desk;
@@ -12,7 +12,7 @@ use imprest_domain::{AgentName, Grade, Units};
 use imprest_gateway::Token;
 use imprest_ledger::{Agent, NewAgent};
 use imprest_rails::HostPort;
-use imprest_vault::{KdfCost, KeychainError, KeychainState, SecretText, Vault, VaultError};
+use imprest_vault::{KeychainError, KeychainState, VaultError};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -28,59 +28,13 @@ const FILL_WAIT: Duration = Duration::from_secs(15);
 const REFILL_WAIT: Duration = Duration::from_secs(30);
 
 impl Desk {
-    /// Makes the vault and answers the recovery words, this once.
-    ///
-    /// # Errors
-    /// `vault_exists`, or when the passphrase is too short or the file cannot be written.
-    pub async fn create_vault(&self, passphrase: String) -> Result<NewVault, Problem> {
-        let passphrase = SecretText::new(passphrase);
-        let (path, kdf) = (self.inner.place.vault(), self.inner.kdf);
-        if let Some(vault) = self.inner.vault() {
-            return Err(VaultError::AlreadyExists { path: vault.path().to_owned() }.into());
-        }
-        let (vault, words) = blocking(move || {
-            let cost = kdf.unwrap_or_else(KdfCost::calibrate);
-            Vault::create(&path, &passphrase, cost)
-        })
-        .await?;
-        self.inner.adopt_vault(vault);
-        // From here on nothing may fail: the words are shown this once.
-        self.after_opening().await;
-        Ok(NewVault { words: words.words().map(str::to_owned).collect() })
-    }
-
-    /// Opens the vault.
-    ///
-    /// # Errors
-    /// `wrong_passphrase`, `no_vault`, or when the file cannot be read.
-    pub async fn unlock(&self, passphrase: String) -> Result<DeskStatus, Problem> {
-        let (vault, passphrase) = (self.inner.need_vault()?, SecretText::new(passphrase));
-        blocking(move || vault.unlock(&passphrase)).await?;
-        self.opened().await
-    }
-
-    /// Sets a new passphrase with the recovery words, and opens the vault.
-    ///
-    /// # Errors
-    /// `wrong_passphrase` when the words are not this vault's, `bad_input` for the new passphrase.
-    pub async fn recover(
-        &self,
-        words: String,
-        new_passphrase: String,
-    ) -> Result<DeskStatus, Problem> {
-        let vault = self.inner.need_vault()?;
-        let (words, new) = (SecretText::new(words), SecretText::new(new_passphrase));
-        blocking(move || vault.unlock_with_words(&words, &new)).await?;
-        self.opened().await
-    }
-
-    async fn opened(&self) -> Result<DeskStatus, Problem> {
+    pub(crate) async fn opened(&self) -> Result<DeskStatus, Problem> {
         self.after_opening().await;
         self.status().await
     }
 
     /// What follows an open vault, and must not make its opening look like a failure.
-    async fn after_opening(&self) {
+    pub(crate) async fn after_opening(&self) {
         if let Err(problem) = self.halt_if_frozen().await {
             tracing::warn!(%problem, "whether the desk is frozen cannot be read, so nothing is signed");
             if let Some(vault) = self.inner.vault() {
@@ -106,19 +60,17 @@ impl Desk {
     /// # Errors
     /// `no_vault`.
     pub async fn lock(&self) -> Result<DeskStatus, Problem> {
-        self.inner.need_vault()?.lock();
-        self.close_seal().await;
-        self.inner.changed(&["status"]);
+        self.inner.need_vault()?;
+        self.lock_vault().await;
         self.status().await
     }
 
-    /// Checks a passphrase without opening anything.
-    ///
-    /// # Errors
-    /// `wrong_passphrase` or `no_vault`.
-    pub(crate) async fn check_passphrase(&self, passphrase: SecretText) -> Result<(), Problem> {
-        let vault = self.inner.need_vault()?;
-        blocking(move || vault.verify_passphrase(&passphrase)).await
+    /// Wipes the keys and takes the seal's key away from the books.
+    pub(crate) async fn lock_vault(&self) {
+        let Some(vault) = self.inner.vault() else { return };
+        vault.lock();
+        self.close_seal().await;
+        self.inner.changed(&["status", "overview"]);
     }
 
     async fn fill_practice_treasury(&self) -> Result<(), Problem> {
@@ -146,6 +98,7 @@ impl Desk {
         let name: AgentName = name.trim().parse().map_err(|e| bad_input("Name", e))?;
         let grade = read_grade(&grade)?;
         let budget = self.read_budget(&budget, Whose::Agent)?;
+        self.inner.need_presence()?;
         let vault = self.inner.need_vault()?;
         let shared = match shared {
             Some(shared) => Some(self.inner.ledger.find_shared(&shared).await?.id),
@@ -216,7 +169,9 @@ impl Desk {
     ) -> Result<AgentPage, Problem> {
         self.inner.need_sound_books()?;
         let budget = self.read_budget(&budget, Whose::Agent)?;
+        let _alone = self.inner.setting.lock().await;
         let agent = self.inner.ledger.find_agent(&agent).await?;
+        self.inner.may_set(&budget, &agent.budget)?;
         self.inner.ledger.set_budget(&agent.id, budget).await?;
         self.agent_changed(&agent).await
     }
@@ -228,7 +183,11 @@ impl Desk {
     pub async fn set_grade(&self, agent: String, grade: String) -> Result<AgentPage, Problem> {
         self.inner.need_sound_books()?;
         let grade = read_grade(&grade)?;
+        let _alone = self.inner.setting.lock().await;
         let agent = self.inner.ledger.find_agent(&agent).await?;
+        if grade > agent.grade {
+            self.inner.need_presence()?;
+        }
         self.inner.ledger.set_grade(&agent.id, grade).await?;
         self.agent_changed(&agent).await
     }
@@ -244,6 +203,7 @@ impl Desk {
     /// `not_found`, or `conflict` for a revoked agent.
     pub async fn rotate_token(&self, agent: String) -> Result<NewCredential, Problem> {
         self.inner.need_sound_books()?;
+        self.inner.need_presence()?;
         let agent = self.inner.ledger.find_agent(&agent).await?;
         let token = new_token()?;
         self.inner.ledger.rotate_token(&agent.id, token.hash()).await?;
@@ -279,6 +239,7 @@ impl Desk {
         if value.is_zero() {
             return Err(bad_input("Amount", "zero moves nothing"));
         }
+        self.inner.need_presence()?;
         self.refill_units(&agent, value).await?;
         self.agent_changed(&agent).await
     }
@@ -380,6 +341,10 @@ impl Desk {
     pub async fn thaw(&self) -> Result<DeskStatus, Problem> {
         self.inner.need_sound_books()?;
         let _alone = self.inner.switch.lock().await;
+        // Nothing is given where nothing is frozen.
+        if self.inner.ledger.is_frozen().await? {
+            self.inner.need_presence()?;
+        }
         self.inner.ledger.thaw().await?;
         if let Some(vault) = self.inner.vault() {
             vault.resume();
@@ -397,6 +362,7 @@ impl Desk {
     pub async fn allow_host(&self, host: String) -> Result<Vec<String>, Problem> {
         self.inner.need_sound_books()?;
         let host: HostPort = host.trim().parse().map_err(|e| bad_input("Address", e))?;
+        self.inner.need_presence()?;
         self.inner.ledger.allow_host(host.to_string()).await?;
         self.inner.rails.guard().allow(host);
         self.hosts().await
@@ -464,7 +430,7 @@ fn new_token() -> Result<Token, Problem> {
 }
 
 /// Key stretching takes a good part of a second and must not hold up everything else.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, VaultError> + Send + 'static,
 ) -> Result<T, Problem> {
     match tokio::task::spawn_blocking(work).await {

@@ -1,5 +1,6 @@
 //! Where a desk lives: its data folder, the lock that keeps it to one desk, and what is in it.
 
+use crate::locks::Locks;
 use crate::problem::ErrorCode;
 use crate::view::Problem;
 use imprest_domain::{AgentName, Asset};
@@ -76,6 +77,9 @@ pub(crate) struct Settings {
     pub(crate) asset: Option<Asset>,
     /// The port agents connect to; kept, so that their configuration stays true.
     pub(crate) port: Option<u16>,
+    /// When vault and window lock themselves.
+    #[serde(default)]
+    pub(crate) locks: Locks,
 }
 
 /// A data folder and what lies in it.
@@ -196,6 +200,29 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     })
 }
 
+/// Writes a new file that only its owner can read, and never over another.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Problem::new(
+            ErrorCode::Conflict,
+            format!("There is a file {} already.", path.display()),
+            "Choose another name; nothing was written.",
+        ),
+        _ => unusable(path, &error),
+    })?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
+        let _ = std::fs::remove_file(path);
+        unusable(path, &error)
+    })
+}
+
 /// A path the system would not let us use.
 pub(crate) fn unusable(path: &Path, error: &std::io::Error) -> Problem {
     let (message, recovery) = match error.kind() {
@@ -237,7 +264,13 @@ mod tests {
         let folder = TempDir::new().expect("a folder");
         let place = Place::new(folder.path().to_owned());
         assert_eq!(place.load_settings().expect("reads"), None);
-        let settings = Settings { version: 1, practice: true, asset: None, port: Some(4020) };
+        let settings = Settings {
+            version: 1,
+            practice: true,
+            asset: None,
+            port: Some(4020),
+            locks: Locks { signing_idle_min: Some(60), ..Locks::default() },
+        };
         place.save_settings(&settings).expect("writes");
         assert_eq!(place.load_settings().expect("reads"), Some(settings));
         for bad in [
@@ -254,6 +287,31 @@ mod tests {
         std::fs::write(place.settings(), r#"{"version":9,"practice":true,"asset":null,"port":1}"#)
             .expect("writes");
         assert!(place.load_settings().expect_err("newer").message.contains("newer"));
+    }
+
+    #[test]
+    fn settings_from_before_there_were_locks_have_the_usual_ones() {
+        let folder = TempDir::new().expect("a folder");
+        let place = Place::new(folder.path().to_owned());
+        std::fs::write(place.settings(), r#"{"version":1,"practice":true,"asset":null,"port":1}"#)
+            .expect("writes");
+        let settings = place.load_settings().expect("reads").expect("there");
+        assert_eq!(settings.locks, Locks::default());
+    }
+
+    #[test]
+    fn a_private_file_is_new_and_its_owners() {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("key.json");
+        write_private(&path, b"one").expect("writes");
+        assert_eq!(write_private(&path, b"two").expect_err("there").code, "conflict");
+        assert_eq!(std::fs::read(&path).expect("reads"), b"one");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
     }
 
     #[test]

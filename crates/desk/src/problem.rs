@@ -20,6 +20,10 @@ pub enum ErrorCode {
     WrongPassphrase,
     /// The vault is locked.
     Locked,
+    /// This raises authority, and the owner has not just shown to be here.
+    PresenceNeeded,
+    /// The keychain that has its part of the vault's key did not give it.
+    Keychain,
     /// There is no vault yet.
     NoVault,
     /// There is one already.
@@ -51,6 +55,8 @@ impl ErrorCode {
             ErrorCode::BadInput => "bad_input",
             ErrorCode::WrongPassphrase => "wrong_passphrase",
             ErrorCode::Locked => "locked",
+            ErrorCode::PresenceNeeded => "presence_needed",
+            ErrorCode::Keychain => "keychain",
             ErrorCode::NoVault => "no_vault",
             ErrorCode::VaultExists => "vault_exists",
             ErrorCode::NotFound => "not_found",
@@ -97,7 +103,7 @@ impl Problem {
     pub fn exit_code(&self) -> u8 {
         match self.code.as_str() {
             "bad_input" | "name_taken" => 2,
-            "wrong_passphrase" | "locked" | "no_vault" => 6,
+            "wrong_passphrase" | "locked" | "no_vault" | "presence_needed" | "keychain" => 6,
             _ => 1,
         }
     }
@@ -112,7 +118,7 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 /// Starts with a capital and ends with a full stop.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let text = text.trim();
     let first_word = text.split(' ').next().unwrap_or_default();
     let mut out = if first_word.contains(['.', ':', '/']) {
@@ -158,14 +164,37 @@ impl From<VaultError> for Problem {
     fn from(error: VaultError) -> Problem {
         let code = match &error {
             VaultError::WrongPassphrase | VaultError::WrongWords(_) => ErrorCode::WrongPassphrase,
+            VaultError::OwnerNotPresent | VaultError::NoProofOfPresence => {
+                ErrorCode::PresenceNeeded
+            }
+            VaultError::Keychain { .. }
+            | VaultError::KeychainKeyMissing { .. }
+            | VaultError::OtherKeychain { .. }
+            | VaultError::WrongKeychainKey { .. }
+            | VaultError::KeychainNeeded { .. } => ErrorCode::Keychain,
             VaultError::Locked | VaultError::LockedMeanwhile => ErrorCode::Locked,
             VaultError::NotFound { .. } => ErrorCode::NoVault,
             VaultError::AlreadyExists { .. } => ErrorCode::VaultExists,
-            VaultError::PassphraseTooShort { .. } | VaultError::PassphraseTooLong { .. } => {
-                ErrorCode::BadInput
-            }
-            VaultError::Halted => ErrorCode::Conflict,
-            VaultError::Io { .. } | VaultError::Damaged { .. } => ErrorCode::Disk,
+            VaultError::PassphraseTooShort { .. }
+            | VaultError::PassphraseTooLong { .. }
+            | VaultError::BadKey
+            | VaultError::Keystore(_) => ErrorCode::BadInput,
+            VaultError::NoSuchSlot => ErrorCode::NotFound,
+            VaultError::Halted
+            | VaultError::NoPassphraseSlot
+            | VaultError::NoKeychainSlot
+            | VaultError::RecoverySlot
+            | VaultError::LastWayIn
+            | VaultError::TooManySlots { .. }
+            | VaultError::OldForm
+            | VaultError::TooManyKeys { .. }
+            | VaultError::WatchOnly { .. }
+            | VaultError::OnDevice { .. } => ErrorCode::Conflict,
+            VaultError::OutOfMemory { .. } => ErrorCode::Unavailable,
+            VaultError::Io { .. }
+            | VaultError::Damaged { .. }
+            | VaultError::NewerVersion { .. }
+            | VaultError::OlderCopy { .. } => ErrorCode::Disk,
             _ => ErrorCode::Internal,
         };
         Problem::told(code, error)
@@ -303,6 +332,37 @@ mod tests {
         assert_eq!(ledger_failure(LedgerError::Locked).code, FailureCode::Locked);
         let behind = Problem::from(LedgerError::ClockBehind);
         assert!(behind.recovery.contains("`imprest clock accept`"), "{behind}");
+    }
+
+    #[test]
+    fn the_vaults_errors_have_their_codes_and_say_what_to_do() {
+        let keychain = || "Secret Service (GNOME)".to_owned();
+        let source = imprest_vault::KeychainError::Locked;
+        for (error, code, exit) in [
+            (VaultError::OwnerNotPresent, "presence_needed", 6),
+            (VaultError::NoProofOfPresence, "presence_needed", 6),
+            (VaultError::Keychain { keychain: keychain(), source }, "keychain", 6),
+            (VaultError::KeychainKeyMissing { keychain: keychain() }, "keychain", 6),
+            (VaultError::OtherKeychain { recorded: keychain(), found: keychain() }, "keychain", 6),
+            (VaultError::KeychainNeeded { keychain: keychain() }, "keychain", 6),
+            (VaultError::WrongPassphrase, "wrong_passphrase", 6),
+            (VaultError::OlderCopy { found: 3, seen: 4 }, "disk", 1),
+            (VaultError::LastWayIn, "conflict", 1),
+            (VaultError::OldForm, "conflict", 1),
+            (VaultError::WatchOnly { address: imprest_domain::Address::ZERO }, "conflict", 1),
+            (VaultError::OnDevice { address: imprest_domain::Address::ZERO }, "conflict", 1),
+            (VaultError::BadKey, "bad_input", 2),
+            (VaultError::NoSuchSlot, "not_found", 1),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.code.as_str(), problem.exit_code()), (code, exit), "{problem}");
+            for text in [&problem.message, &problem.recovery] {
+                assert!(text.ends_with('.') && !text.contains('\n'), "{problem}");
+            }
+            if code == "keychain" {
+                assert!(problem.recovery.contains("24 recovery words"), "{problem}");
+            }
+        }
     }
 
     #[test]

@@ -33,6 +33,7 @@ impl Desk {
         self.inner.need_sound_books()?;
         let name = name.trim().parse().map_err(|e| bad_input("Name", e))?;
         let budget = self.read_budget(&budget, Whose::Shared)?;
+        self.inner.need_presence()?;
         let shared = self.inner.ledger.add_shared(name, budget).await?;
         self.inner.changed(&["overview", "agents"]);
         self.shared_view(&shared).await
@@ -49,7 +50,9 @@ impl Desk {
     ) -> Result<SharedView, Problem> {
         self.inner.need_sound_books()?;
         let budget = self.read_budget(&budget, Whose::Shared)?;
+        let _alone = self.inner.setting.lock().await;
         let shared = self.inner.ledger.find_shared(&shared).await?;
+        self.inner.may_set(&budget, &shared.budget)?;
         self.inner.ledger.set_shared(&shared.id, budget.clone()).await?;
         self.inner.changed(&["overview", "agents"]);
         self.shared_view(&SharedBudget { budget, ..shared }).await
@@ -66,11 +69,16 @@ impl Desk {
         shared: Option<String>,
     ) -> Result<AgentPage, Problem> {
         self.inner.need_sound_books()?;
+        let _alone = self.inner.setting.lock().await;
         let agent = self.inner.ledger.find_agent(&agent).await?;
         let shared = match shared {
             Some(shared) => Some(self.inner.ledger.find_shared(&shared).await?.id),
             None => None,
         };
+        // To come under a shared budget is one limit more; to leave one, or change it, is not.
+        if agent.shared.is_some() && agent.shared != shared {
+            self.inner.need_presence()?;
+        }
         self.inner.ledger.join_shared(&agent.id, shared).await?;
         self.agent_changed(&agent).await
     }

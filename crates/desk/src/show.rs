@@ -20,6 +20,12 @@ const LIVE_ROWS: u32 = 20;
 /// The most rows one page of activity has.
 const PAGE_ROWS_MAX: u32 = 200;
 
+/// Rounded up, so that what is not over yet never shows as over.
+fn whole_seconds(span: std::time::Duration) -> u32 {
+    let seconds = span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0));
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
 impl Desk {
     /// How the desk is doing.
     ///
@@ -32,6 +38,7 @@ impl Desk {
         let endpoints = self.endpoints();
         let block = inner.block.load(Ordering::Relaxed);
         let (danger, danger_why) = inner.danger_and_why(None).await;
+        let (locks, left) = (inner.locks(), inner.presence_left());
         Ok(DeskStatus {
             stage: match inner.vault() {
                 None => "new".into(),
@@ -65,7 +72,14 @@ impl Desk {
             shop_url: endpoints.practice.map(|practice| practice.shop),
             waiting: totals.waiting,
             agents: totals.agents,
-            locks_in_s: None,
+            locks_in_s: inner.locks_in().map(whole_seconds),
+            signing_idle_min: locks.signing_idle_min,
+            window_idle_min: locks.window_idle_min,
+            lock_with_session: locks.with_session,
+            system_locks_note: inner.system_locks_note(),
+            presence_left_s: (!left.is_zero()).then(|| whole_seconds(left)),
+            window_locked: inner.window_is_locked(),
+            vault_note: inner.vault_note(),
             data_dir: inner.place.dir().display().to_string(),
             version: env!("CARGO_PKG_VERSION").into(),
             seq: inner.ledger.head().seq,

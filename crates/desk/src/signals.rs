@@ -53,6 +53,7 @@ impl Desk {
             .ok_or(LedgerError::NoSignal { signal })?;
         let kind = record.signal.kind;
         if matches!(kind, SignalKind::RolledBack | SignalKind::BooksBroken) {
+            self.inner.need_presence()?;
             // The ledger on the disk may be sound and yet not be the one the owner knows.
             self.adopt_log().await?;
             self.inner.ledger.acknowledge(signal).await?;
@@ -66,6 +67,7 @@ impl Desk {
                     ends(kind),
                 ));
             }
+            self.inner.need_presence()?;
             self.inner.ledger.acknowledge(signal).await?;
         }
         self.inner.changed(&["status", "overview", "agents"]);
@@ -79,6 +81,10 @@ impl Desk {
     pub async fn accept_clock(&self) -> Result<DeskStatus, Problem> {
         self.inner.need_sound_books()?;
         let ledger = &self.inner.ledger;
+        // A clock that agrees has nothing to accept, which the books say.
+        if ledger.clock_behind().is_some() {
+            self.inner.need_presence()?;
+        }
         let mut clock = self.inner.clock.lock().await;
         let lapsed = ledger.accept_clock().await?;
         // At once, and not with the job's next look: the owner sees the answer to this.

@@ -57,8 +57,24 @@ shapes! {
         pub waiting: u32,
         /// How many agents there are, revoked ones left out.
         pub agents: u32,
-        /// Seconds until the vault locks itself; absent when locked.
+        /// Seconds until the vault locks itself; absent when it is locked, or never does.
         pub locks_in_s: Option<u32>,
+        /// After how many minutes without a signature the vault locks itself; absent for never.
+        pub signing_idle_min: Option<u32>,
+        /// After how many minutes without a touch the window locks; absent for never.
+        pub window_idle_min: Option<u32>,
+        /// Whether the vault locks with the desktop session.
+        pub lock_with_session: bool,
+        /// One sentence when the system does not tell of sleep and of locked sessions.
+        pub system_locks_note: Option<String>,
+        /// For how many seconds raising acts still go through without the passphrase; absent when
+        /// they ask for it.
+        pub presence_left_s: Option<u32>,
+        /// Whether the window is locked: approving and raising ask for the passphrase, while agents
+        /// go on being served.
+        pub window_locked: bool,
+        /// One sentence when the vault file is not the last one that was here.
+        pub vault_note: Option<String>,
         /// The data folder.
         pub data_dir: String,
         /// The version of the desk.
@@ -123,6 +139,47 @@ shapes! {
     pub struct NewVault {
         /// The 24 recovery words.
         pub words: Vec<String>,
+        /// What opens it from now on: "strong" for keychain and passphrase together, "passphrase"
+        /// for the passphrase alone.
+        pub way: String,
+        /// The keychain that has its part, such as "Secret Service (GNOME)".
+        pub keychain: Option<String>,
+    }
+
+    /// The recovery words again.
+    pub struct Words {
+        /// All 24, in order.
+        pub words: Vec<String>,
+    }
+
+    /// A way into the vault.
+    pub struct WayView {
+        /// Its name, 32 hex digits; empty in a vault of an older form.
+        pub id: String,
+        /// "strong" for keychain and passphrase together, "everyday" for the keychain alone,
+        /// "passphrase" for the passphrase alone, "words" for the recovery words.
+        pub kind: String,
+        /// The keychain that keeps its part, such as "Secret Service (GNOME)".
+        pub keychain: Option<String>,
+        /// Whether that keychain is this session's; always so without one.
+        pub here: bool,
+    }
+
+    /// Whose key pays for refills.
+    pub struct TreasuryView {
+        /// "own" for the vault's own account, "imported" for a key from elsewhere, "watched" for an
+        /// address without its key, "device" for a Ledger device.
+        pub kind: String,
+        /// Its address; absent for the own one while the vault is locked.
+        pub address: Option<String>,
+    }
+
+    /// A key that was written to a file.
+    pub struct ExportedKeyView {
+        /// Where it is.
+        pub path: String,
+        /// The address it signs for.
+        pub address: String,
     }
 
     /// The home screen.

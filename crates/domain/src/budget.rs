@@ -158,11 +158,80 @@ impl Budget {
         }
     }
 
+    /// Whether this budget gives any authority that `before` did not: a limit that is higher or
+    /// gone, a milder rule, other hours, a later end, other days. What cannot be compared counts
+    /// as more, so that only what surely takes authority away passes for less.
+    pub fn gives_more_than(&self, before: &Budget) -> bool {
+        // Every field by name: a new one has to be compared before this compiles.
+        let Budget {
+            asset,
+            limit_units_per_payment,
+            limit_units_per_hour,
+            limit_units_per_day,
+            limit_units_per_week,
+            limit_units_per_month,
+            limit_units_lifetime,
+            limit_units_per_payee_day,
+            limit_units_per_new_payee_day,
+            limit_units_exposure,
+            limit_count_per_hour,
+            hours,
+            over_payment,
+            new_payee,
+            zone,
+            expires_at,
+        } = self;
+        *asset != before.asset
+            // Other days: what is spent today would count for another one.
+            || *zone != before.zone
+            || is_higher(limit_units_per_payment, &before.limit_units_per_payment)
+            || is_higher(limit_units_per_hour, &before.limit_units_per_hour)
+            || is_higher(limit_units_per_day, &before.limit_units_per_day)
+            || is_higher(limit_units_per_week, &before.limit_units_per_week)
+            || is_higher(limit_units_per_month, &before.limit_units_per_month)
+            || is_higher(limit_units_lifetime, &before.limit_units_lifetime)
+            || is_higher(limit_units_per_payee_day, &before.limit_units_per_payee_day)
+            || is_higher(limit_units_per_new_payee_day, &before.limit_units_per_new_payee_day)
+            || is_higher(limit_units_exposure, &before.limit_units_exposure)
+            || is_higher(limit_count_per_hour, &before.limit_count_per_hour)
+            || is_higher(expires_at, &before.expires_at)
+            || reach_beyond(hours, &before.hours)
+            || (*over_payment == OverPayment::Ask && before.over_payment == OverPayment::Deny)
+            || leave(*new_payee) > leave(before.new_payee)
+    }
+
     pub(crate) fn time_zone(&self) -> Result<TimeZone, BudgetError> {
         let unknown = || BudgetError::UnknownZone { zone: self.zone.chars().take(64).collect() };
         let zone = TimeZone::get(&self.zone).map_err(|_| unknown())?;
         // “Etc/Unknown” is in the database and stands for no place.
         if zone.is_unknown() { Err(unknown()) } else { Ok(zone) }
+    }
+}
+
+/// Whether a limit is higher than before; none at all is the highest.
+fn is_higher<T: PartialOrd>(now: &Option<T>, before: &Option<T>) -> bool {
+    match (now, before) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(now), Some(before)) => now > before,
+    }
+}
+
+/// Whether hours hold a minute that they did not before; none at all is the whole day.
+fn reach_beyond(now: &Option<HoursOfDay>, before: &Option<HoursOfDay>) -> bool {
+    match (now, before) {
+        (_, None) => false,
+        (None, Some(before)) => !before.is_whole_day(),
+        (Some(now), Some(before)) => !now.is_within(before),
+    }
+}
+
+/// How much a rule leaves to the agent.
+fn leave(rule: NewPayeeRule) -> u8 {
+    match rule {
+        NewPayeeRule::Deny => 0,
+        NewPayeeRule::Ask => 1,
+        NewPayeeRule::Allow => 2,
     }
 }
 
@@ -249,6 +318,96 @@ mod tests {
         };
         let limits: Vec<_> = Window::ALL.into_iter().map(|window| b.limit(window)).collect();
         assert_eq!(limits, (1..=7).map(units).collect::<Vec<_>>());
+    }
+
+    /// A budget with every limit, and in its middle.
+    fn full() -> Budget {
+        let five = Units::new(5).ok();
+        Budget {
+            limit_units_per_payment: five,
+            limit_units_per_hour: five,
+            limit_units_per_day: five,
+            limit_units_per_week: five,
+            limit_units_per_month: five,
+            limit_units_lifetime: five,
+            limit_units_per_payee_day: five,
+            limit_units_per_new_payee_day: five,
+            limit_units_exposure: five,
+            limit_count_per_hour: Some(5),
+            hours: "09:00-18:00".parse().ok(),
+            over_payment: OverPayment::Ask,
+            new_payee: NewPayeeRule::Ask,
+            expires_at: "2027-01-01T00:00:00Z".parse().ok(),
+            ..blank()
+        }
+    }
+
+    /// Each change with whether it gives more.
+    #[test]
+    fn every_limit_is_compared() {
+        type Set = fn(&mut Budget, Option<u128>);
+        let limits: [Set; 10] = [
+            |b, n| b.limit_units_per_payment = n.and_then(|n| Units::new(n).ok()),
+            |b, n| b.limit_units_per_hour = n.and_then(|n| Units::new(n).ok()),
+            |b, n| b.limit_units_per_day = n.and_then(|n| Units::new(n).ok()),
+            |b, n| b.limit_units_per_week = n.and_then(|n| Units::new(n).ok()),
+            |b, n| b.limit_units_per_month = n.and_then(|n| Units::new(n).ok()),
+            |b, n| b.limit_units_lifetime = n.and_then(|n| Units::new(n).ok()),
+            |b, n| b.limit_units_per_payee_day = n.and_then(|n| Units::new(n).ok()),
+            |b, n| b.limit_units_per_new_payee_day = n.and_then(|n| Units::new(n).ok()),
+            |b, n| b.limit_units_exposure = n.and_then(|n| Units::new(n).ok()),
+            |b, n| b.limit_count_per_hour = n.and_then(|n| u32::try_from(n).ok()),
+        ];
+        assert!(!full().gives_more_than(&full()));
+        for (at, set) in limits.iter().enumerate() {
+            for (to, more) in [(Some(0), false), (Some(4), false), (Some(6), true), (None, true)] {
+                let mut b = full();
+                set(&mut b, to);
+                assert_eq!(b.gives_more_than(&full()), more, "limit {at} to {to:?}");
+                // A lower limit elsewhere does not make up for it.
+                b.limit_count_per_hour = b.limit_count_per_hour.map(|count| count.min(1));
+                let other = if at == 9 { more && to.is_none() } else { more };
+                assert_eq!(b.gives_more_than(&full()), other, "limit {at} to {to:?}");
+            }
+            let mut unlimited = full();
+            set(&mut unlimited, None);
+            assert!(!full().gives_more_than(&unlimited), "limit {at} is new");
+        }
+    }
+
+    #[test]
+    fn rules_hours_days_and_ends_are_compared() {
+        type Set = fn(&mut Budget);
+        let more: [Set; 6] = [
+            |b| b.hours = None,
+            |b| b.hours = "08:59-18:00".parse().ok(),
+            |b| b.new_payee = NewPayeeRule::Allow,
+            |b| b.expires_at = None,
+            |b| b.expires_at = "2027-01-01T00:00:01Z".parse().ok(),
+            |b| b.zone = "Asia/Tokyo".into(),
+        ];
+        let not_more: [Set; 4] = [
+            |b| b.hours = "10:00-17:30".parse().ok(),
+            |b| b.new_payee = NewPayeeRule::Deny,
+            |b| b.over_payment = OverPayment::Deny,
+            |b| b.expires_at = "2026-12-01T00:00:00Z".parse().ok(),
+        ];
+        for (sets, expected) in [(&more[..], true), (&not_more[..], false)] {
+            for (at, set) in sets.iter().enumerate() {
+                let mut b = full();
+                set(&mut b);
+                assert_eq!(b.gives_more_than(&full()), expected, "{at}");
+            }
+        }
+        let mut denies = full();
+        denies.over_payment = OverPayment::Deny;
+        assert!(full().gives_more_than(&denies));
+        let mut always = full();
+        always.hours = None;
+        assert!(!full().gives_more_than(&always));
+        let mut other = full();
+        other.asset.chain_id = 2;
+        assert!(other.gives_more_than(&full()));
     }
 
     /// Older books hold budgets without the newer limits; and what is not set is not written.

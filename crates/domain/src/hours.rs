@@ -33,9 +33,18 @@ pub enum HoursError {
 const MINUTES_PER_DAY: u16 = 24 * 60;
 
 impl HoursOfDay {
+    /// Whether no minute of these hours lies outside the others.
+    pub fn is_within(&self, other: &HoursOfDay) -> bool {
+        (0..i32::from(MINUTES_PER_DAY))
+            .all(|minute| !self.open_at_minute(minute) || other.open_at_minute(minute))
+    }
+
     /// Whether the hours contain this time of the local clock.
     pub fn open_at(&self, time: Time) -> bool {
-        let minute = i32::from(time.hour()) * 60 + i32::from(time.minute());
+        self.open_at_minute(i32::from(time.hour()) * 60 + i32::from(time.minute()))
+    }
+
+    fn open_at_minute(&self, minute: i32) -> bool {
         let (from, until) = (i32::from(self.from_minute), i32::from(self.until_minute));
         if from < until {
             (from..until).contains(&minute)

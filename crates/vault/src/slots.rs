@@ -133,6 +133,14 @@ impl KeychainSecret {
         forget(keychain, self.id).await
     }
 
+    /// Removes from a keychain what was made for a slot that the vault file never came to know.
+    ///
+    /// # Errors
+    /// [`VaultError::Keychain`].
+    pub async fn forget(keychain: &Keychain, slot: SlotId) -> Result<(), VaultError> {
+        forget(keychain, slot.0).await
+    }
+
     /// The keychain that keeps it, as the vault file will name it.
     pub fn keychain(&self) -> &str {
         &self.keychain

@@ -8,7 +8,9 @@ use crate::keychain::Keychain;
 use crate::keystore;
 use crate::presence::Presence;
 use crate::secret::{Secret32, SecretText, scrub_stack};
-use crate::slots::{self, KeyRef, KeychainSecret, OwnerKey, SlotId, SlotInfo, WayIn, WayRef};
+use crate::slots::{
+    self, KeyRef, KeychainSecret, OwnerKey, SlotId, SlotInfo, SlotKind, WayIn, WayRef,
+};
 use crate::treasury::{ImportedKey, Treasury};
 use crate::words::{self, RecoveryWords};
 use alloy_primitives::Address;
@@ -263,6 +265,23 @@ impl Vault {
         self.unlock_by(key.as_ref())
     }
 
+    /// Brings the keys into memory, and answers the owner's presence when `key` shows it, which a
+    /// keychain alone does not. `now` is the steady clock's.
+    ///
+    /// # Errors
+    /// As [`Vault::unlock_with`].
+    pub fn unlock_as_owner(
+        &self,
+        key: &OwnerKey,
+        now: Instant,
+    ) -> Result<Option<Presence>, VaultError> {
+        let locks = self.locks.load(Ordering::SeqCst);
+        let opened = self.opened(key.as_ref())?;
+        self.install(opened, locks)?;
+        let shows_owner = !matches!(key, OwnerKey::Way(WayIn::Everyday(_)));
+        Ok(shows_owner.then(|| Presence::new(&self.locks, locks, now)))
+    }
+
     fn unlock_by(&self, key: KeyRef<'_>) -> Result<(), VaultError> {
         let locks = self.locks.load(Ordering::SeqCst);
         let opened = self.opened(key)?;
@@ -296,12 +315,33 @@ impl Vault {
     /// [`VaultError::OtherKeychain`] when, moreover, it is not the one that is recorded. None of
     /// these is the end: the words still open the vault.
     pub async fn keychain_secret(&self, keychain: &Keychain) -> Result<KeychainSecret, VaultError> {
+        self.keychain_secret_among(keychain, |_| true).await
+    }
+
+    /// As [`Vault::keychain_secret`], for the ways in of one kind only: a vault that opens with the
+    /// keychain alone and also with keychain and passphrase has one secret for each.
+    ///
+    /// # Errors
+    /// As [`Vault::keychain_secret`].
+    pub async fn keychain_secret_for(
+        &self,
+        keychain: &Keychain,
+        kind: SlotKind,
+    ) -> Result<KeychainSecret, VaultError> {
+        self.keychain_secret_among(keychain, |slot| slot.kind == kind).await
+    }
+
+    async fn keychain_secret_among(
+        &self,
+        keychain: &Keychain,
+        wanted: impl Fn(&SlotInfo) -> bool,
+    ) -> Result<KeychainSecret, VaultError> {
         let found = keychain.backend_name();
-        let file = self.file();
-        let slots: Vec<(SlotId, String)> = file
+        let slots: Vec<(SlotId, String)> = self
             .slots()
-            .iter()
-            .filter_map(|slot| Some((SlotId(slot.id), slot.opened_by.keychain()?.to_owned())))
+            .into_iter()
+            .filter(|slot| wanted(slot))
+            .filter_map(|slot| Some((slot.id?, slot.keychain?)))
             .collect();
         for (id, recorded) in &slots {
             if let Some(secret) = KeychainSecret::load(keychain, id.0, recorded).await? {

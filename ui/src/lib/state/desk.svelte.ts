@@ -19,13 +19,18 @@ export interface Note {
 /** How far a newcomer has come; absent for everybody else. */
 export type Journey =
   | { step: 'passphrase' }
-  | { step: 'words' | 'confirm'; words: string[] }
+  | { step: 'words' | 'confirm'; words: string[]; keychain: string | null }
   | { step: 'practice' }
   | { step: 'agent' }
   | { step: 'connect'; credential: NewCredential };
 
 /** How long a good message stays; a problem stays until it is put away. */
 const NOTE_MS = 8000;
+/** How often the desk is told, at most, that somebody touches the window. */
+const TOUCH_MS = 20_000;
+const TOUCHES = ['pointerdown', 'pointermove', 'keydown', 'wheel'] as const;
+/** What the desk says to an act that raises something while the owner has not just been there. */
+export const PRESENCE_NEEDED = 'presence_needed';
 
 /** The desk behind this window: its status, its changes, and what the window says about them. */
 export class Desk {
@@ -36,18 +41,57 @@ export class Desk {
   now = $state(Date.now());
   /** When the vault locks itself, by this window's clock. */
   locksAt = $state<number | undefined>(undefined);
+  /** Until when raising acts go through without the passphrase, by this window's clock. */
+  trustedUntil = $state<number | undefined>(undefined);
+  /** Whether the owner is being asked for the passphrase. */
+  asking = $state(false);
 
   #listeners = new Set<{ topics: readonly Topic[]; heard: () => void }>();
   #nextNote = 1;
+  #touched = 0;
+  #answers: ((given: boolean) => void)[] = [];
 
   constructor(host: Host) {
-    this.host = host;
+    this.host = { ...host, call: (name, args) => this.#call(host, name, args) };
     this.status = new Resource(async () => {
       const status = await host.call('status', {});
       this.locksAt = status.locks_in_s === null ? undefined : Date.now() + status.locks_in_s * 1000;
+      this.trustedUntil = status.presence_left_s === null ? undefined : Date.now() + status.presence_left_s * 1000;
       return status;
     });
   }
+
+  /** Asks once for the passphrase when the desk wants to know that the owner is here, and goes on. */
+  async #call<N extends CommandName>(host: Host, name: N, args: Commands[N]['args']): Promise<Commands[N]['answer']> {
+    try {
+      return await host.call(name, args);
+    } catch (thrown) {
+      if (asProblem(thrown).code !== PRESENCE_NEEDED || name === 'confirm' || !(await this.askPresence())) throw thrown;
+      return await host.call(name, args);
+    }
+  }
+
+  /** Opens the dialog that asks for the passphrase; several acts share one. */
+  askPresence(): Promise<boolean> {
+    this.asking = true;
+    return new Promise((resolve) => this.#answers.push(resolve));
+  }
+
+  /** The dialog is done: the owner was there, or put it away. */
+  answerPresence(given: boolean): void {
+    this.asking = false;
+    for (const resolve of this.#answers.splice(0)) resolve(given);
+  }
+
+  /** Somebody moved or typed; the window stays open that much longer. */
+  #touch = (): void => {
+    const now = Date.now();
+    const { value } = this.status;
+    if (now - this.#touched < TOUCH_MS || value?.stage !== 'open' || value.window_locked) return;
+    this.#touched = now;
+    // Without it the window only locks earlier.
+    this.host.call('here', {}).catch(() => undefined);
+  };
 
   /** Starts listening and ticking; the answer stops both. */
   start(): () => void {
@@ -65,6 +109,7 @@ export class Desk {
       void this.status.reload();
     };
     window.addEventListener('focus', focus);
+    for (const kind of TOUCHES) window.addEventListener(kind, this.#touch, { passive: true });
     void this.status.reload();
     return () => {
       unlisten();
@@ -72,6 +117,7 @@ export class Desk {
       clearInterval(tick);
       clearInterval(ask);
       window.removeEventListener('focus', focus);
+      for (const kind of TOUCHES) window.removeEventListener(kind, this.#touch);
     };
   }
 
@@ -87,7 +133,9 @@ export class Desk {
     try {
       return await this.host.call(name, args);
     } catch (thrown) {
-      this.wrong(asProblem(thrown));
+      const problem = asProblem(thrown);
+      // Whoever put the dialog away knows that nothing happened.
+      if (problem.code !== PRESENCE_NEEDED) this.wrong(problem);
       return undefined;
     }
   }

@@ -49,6 +49,34 @@ async fn a_keychain_alone_is_no_owner() {
     assert!(matches!(refused, VaultError::NoProofOfPresence));
 }
 
+#[tokio::test]
+async fn an_unlock_by_the_owner_shows_that_the_owner_is_here() {
+    let Made { vault, words, .. } = &made();
+    let keychain = Keychain::in_memory();
+    let part = || KeychainSecret::create(&keychain);
+    let strong =
+        WayIn::Strong { keychain: part().await.expect("kept"), passphrase: text("battery staple") };
+    vault.put_way(&passphrase_key(), &strong).expect("added");
+    vault.put_way(&passphrase_key(), &WayIn::Everyday(part().await.expect("kept"))).expect("added");
+    // Each kind has a secret of its own in the same keychain.
+    let secret = async |kind| vault.keychain_secret_for(&keychain, kind).await.expect("given");
+    let strong = OwnerKey::strong(secret(SlotKind::Strong).await, text("battery staple"));
+    let everyday = OwnerKey::everyday(secret(SlotKind::Everyday).await);
+    let none = vault.keychain_secret_for(&keychain, SlotKind::Passphrase).await;
+    assert!(matches!(refusal(none), VaultError::NoKeychainSlot));
+    for (key, shows) in
+        [(strong, true), (OwnerKey::Words(text(words.expose())), true), (everyday, false)]
+    {
+        vault.lock();
+        let now = Instant::now();
+        let presence = vault.unlock_as_owner(&key, now).expect("unlocks");
+        assert!(vault.is_unlocked());
+        assert_eq!(presence.is_some_and(|presence| presence.is_current(now)), shows);
+    }
+    let unused = part().await.expect("kept");
+    KeychainSecret::forget(&keychain, unused.slot()).await.expect("removed");
+}
+
 #[test]
 fn the_words_are_shown_to_a_present_owner_alone() {
     let Made { vault, words, .. } = &made();

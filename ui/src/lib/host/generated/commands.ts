@@ -14,13 +14,17 @@ import type {
   DeskStatus,
   Evidence,
   Exported,
+  ExportedKeyView,
   NewCredential,
   NewVault,
   Overview,
   RehearsalView,
   SharedView,
   SignalView,
+  TreasuryView,
   Verified,
+  WayView,
+  Words,
 } from './types';
 
 /** Every command of the desk: what it takes and what it answers. */
@@ -57,17 +61,49 @@ export interface Commands {
   signals: { args: Record<string, never>; answer: SignalView[] };
   /** What a budget would have done with an agent's last days; changes nothing. */
   rehearse: { args: { agent: string; budget: BudgetForm; days: number }; answer: RehearsalView };
+  /** The ways into the vault, the newest first and the words last. */
+  ways: { args: Record<string, never>; answer: WayView[] };
+  /** Whose key pays for refills. */
+  treasury: { args: Record<string, never>; answer: TreasuryView };
+  /** Says that somebody is at the window; answers whether it is still open. Opens nothing. */
+  here: { args: Record<string, never>; answer: boolean };
   /** Makes the vault and the ledger; answers the recovery words once. */
   create_vault: { args: { passphrase: string }; answer: NewVault };
   /** Opens the vault. */
   unlock: { args: { passphrase: string }; answer: DeskStatus };
   /** Sets a new passphrase with the recovery words. */
   recover: { args: { words: string; newPassphrase: string }; answer: DeskStatus };
+  /** Opens the vault with the keychain alone, where the owner has chosen that it may. */
+  unlock_with_keychain: { args: Record<string, never>; answer: DeskStatus };
   /** Forgets the keys until the passphrase comes again. */
   lock: { args: Record<string, never>; answer: DeskStatus };
+  /** Takes the passphrase as a sign that the owner is here, for two minutes. */
+  confirm: { args: { passphrase: string }; answer: DeskStatus };
+  /** Ends the owner's presence and locks the window; agents go on being served. */
+  leave: { args: Record<string, never>; answer: DeskStatus };
+  /** Sets after how many idle minutes vault and window lock; later than before needs the owner. */
+  set_locks: { args: { signingIdleMin: number | null; windowIdleMin: number | null; withSession: boolean }; answer: DeskStatus };
+  /** Sets a new passphrase in place of the one given. */
+  change_passphrase: { args: { passphrase: string; newPassphrase: string }; answer: WayView[] };
+  /** Adds a way into the vault: strong, everyday or passphrase. */
+  add_way: { args: { passphrase: string; kind: string }; answer: WayView[] };
+  /** Removes a way into the vault. */
+  remove_way: { args: { passphrase: string; way: string }; answer: WayView[] };
+  /** Makes passphrase and this session's keychain the only way in beside the words. */
+  move_to_keychain: { args: { passphrase: string }; answer: WayView[] };
+  /** The 24 recovery words again. */
+  reveal_words: { args: Record<string, never>; answer: Words };
+  /** Writes a key as a keystore file with a passphrase of its own. */
+  export_key: { args: { whose: string; path: string; keystorePassphrase: string }; answer: ExportedKeyView };
+  /** Makes a key from elsewhere the treasury's. */
+  import_treasury: { args: { passphrase: string; key: string; keystorePassphrase: string | null }; answer: TreasuryView };
+  /** Makes an address the treasury that is only looked at. */
+  watch_treasury: { args: { passphrase: string; address: string }; answer: TreasuryView };
+  /** Makes the vault's own account the treasury again. */
+  own_treasury: { args: { passphrase: string }; answer: TreasuryView };
   /** Makes an agent with its own address, budget and credential, under a shared budget if one is named. */
   add_agent: { args: { name: string; grade: string; budget: BudgetForm; shared: string | null }; answer: NewCredential };
-  /** Sets an agent's limits; from outside the window a raise needs the passphrase. */
+  /** Sets an agent's limits; more than before needs the owner. */
   set_budget: { args: { agent: string; budget: BudgetForm }; answer: AgentPage };
   /** Sets an agent's grade. */
   set_grade: { args: { agent: string; grade: string }; answer: AgentPage };

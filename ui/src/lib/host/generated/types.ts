@@ -286,8 +286,22 @@ export interface DeskStatus {
   waiting: number;
   /** How many agents there are, revoked ones left out. */
   agents: number;
-  /** Seconds until the vault locks itself; absent when locked. */
+  /** Seconds until the vault locks itself; absent when it is locked, or never does. */
   locks_in_s: number | null;
+  /** After how many minutes without a signature the vault locks itself; absent for never. */
+  signing_idle_min: number | null;
+  /** After how many minutes without a touch the window locks; absent for never. */
+  window_idle_min: number | null;
+  /** Whether the vault locks with the desktop session. */
+  lock_with_session: boolean;
+  /** One sentence when the system does not tell of sleep and of locked sessions. */
+  system_locks_note: string | null;
+  /** For how many seconds raising acts still go through without the passphrase; absent when they ask for it. */
+  presence_left_s: number | null;
+  /** Whether the window is locked: approving and raising ask for the passphrase, while agents go on being served. */
+  window_locked: boolean;
+  /** One sentence when the vault file is not the last one that was here. */
+  vault_note: string | null;
   /** The data folder. */
   data_dir: string;
   /** The version of the desk. */
@@ -364,6 +378,14 @@ export interface Exported {
   sha256: string;
 }
 
+/** A key that was written to a file. */
+export interface ExportedKeyView {
+  /** Where it is. */
+  path: string;
+  /** The address it signs for. */
+  address: string;
+}
+
 /** One rule's finding. */
 export interface Finding {
   /** The rule's word, "over_per_day". */
@@ -412,6 +434,10 @@ export interface NewCredential {
 export interface NewVault {
   /** The 24 recovery words. */
   words: string[];
+  /** What opens it from now on: "strong" for keychain and passphrase together, "passphrase" for the passphrase alone. */
+  way: string;
+  /** The keychain that has its part, such as "Secret Service (GNOME)". */
+  keychain: string | null;
 }
 
 /** The home screen. */
@@ -552,6 +578,14 @@ export interface SignalView {
   ack_at: string | null;
 }
 
+/** Whose key pays for refills. */
+export interface TreasuryView {
+  /** "own" for the vault's own account, "imported" for a key from elsewhere, "watched" for an address without its key, "device" for a Ledger device. */
+  kind: string;
+  /** Its address; absent for the own one while the vault is locked. */
+  address: string | null;
+}
+
 /** What `verify` found. */
 export interface Verified {
   /** How many events were read. */
@@ -570,6 +604,18 @@ export interface Verified {
   copy_checked: boolean;
 }
 
+/** A way into the vault. */
+export interface WayView {
+  /** Its name, 32 hex digits; empty in a vault of an older form. */
+  id: string;
+  /** "strong" for keychain and passphrase together, "everyday" for the keychain alone, "passphrase" for the passphrase alone, "words" for the recovery words. */
+  kind: string;
+  /** The keychain that keeps its part, such as "Secret Service (GNOME)". */
+  keychain: string | null;
+  /** Whether that keychain is this session's; always so without one. */
+  here: boolean;
+}
+
 /** A limit over time. */
 export interface WindowRow {
   /** "hour", "day", "week", "month" or "lifetime"; an hour is any 60 minutes. */
@@ -586,4 +632,10 @@ export interface WindowRow {
   resets_at: string | null;
   /** Whether 80 % of the limit or more is used. */
   warn: boolean;
+}
+
+/** The recovery words again. */
+export interface Words {
+  /** All 24, in order. */
+  words: string[];
 }

@@ -1,9 +1,10 @@
 import type { Commands } from '../generated/commands';
 import type {
   ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, BackupMade, BackupProgress, Books, BudgetForm, Changed,
-  DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, Overview, Pace, Problem, RehearsalView, SharedView, SignalView, Verified,
+  DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, NewVault, Overview, Pace, RehearsalView, SharedView, SignalView, Verified,
   WindowRow,
 } from '../generated/types';
+import { raises } from '../../budget';
 import { shown, toUnits } from '../../money';
 import { budgetNotes } from '../../notes';
 import { noteWords } from '../../words';
@@ -13,20 +14,16 @@ import {
   type Holder, type Use, type Window,
 } from './rules';
 import { Signals, type About } from './signals';
+import { fail, KEYCHAIN, StandinVault, TREASURY, WORDS, type Table } from './vault';
 
 /** How long a question stands, and how long the practice chain takes. */
 const QUESTION_MS = 10 * 60_000;
 const SETTLE_MS = 900;
-const LOCK_S = 15 * 60;
 const BACKUP_STEP_MS = 150;
 const WEEK_MS = 7 * 24 * 60 * 60_000;
 const IDLE: BackupProgress = { running: false, step: '', permille: null };
 const CONTRACT = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
-const TREASURY = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
 export const SHOP_ADDRESS = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
-const WORDS =
-  'abandon brass candle dolphin ember falcon garden harvest island jacket kitten lantern marble nectar orchid pencil quantum ribbon saddle timber umbrella velvet walnut zebra';
-
 interface Agent {
   id: string;
   name: string;
@@ -85,11 +82,6 @@ const hex = (text: string, length: number): string => {
   return out.slice(0, length);
 };
 
-function fail(code: string, message: string, recovery = ''): never {
-  const problem: Problem = { code, message, recovery };
-  throw problem;
-}
-
 /** States in which money is reserved or signed away and not yet settled. */
 const HELD = ['held', 'delivered', 'unknown'];
 
@@ -101,9 +93,7 @@ const whole = (text: string): string => `${text.charAt(0).toUpperCase()}${text.s
 export class StandinDesk {
   readyCount = 0;
   hasQuit = false;
-  stage: 'new' | 'locked' | 'open' = 'new';
   frozen = false;
-  passphrase = '';
   agents: Agent[] = [];
   payments: Payment[] = [];
   hosts: string[] = [];
@@ -124,9 +114,9 @@ export class StandinDesk {
   lastBackup: { at: number; events: number } | null = null;
   /** Set to have the next backup fail as a full disk does. */
   diskFull = false;
+  readonly vault = new StandinVault(() => this.changed('status'));
   #signals = new Signals();
   #listeners = new Set<(changed: Changed) => void>();
-  #openedAt = 0;
   #events = 0;
   #backingUp: BackupProgress = IDLE;
 
@@ -142,7 +132,8 @@ export class StandinDesk {
 
   /** Runs one command by name. */
   async run<N extends keyof Commands>(name: N, args: Commands[N]['args']): Promise<Commands[N]['answer']> {
-    const table: { [K in keyof Commands]: (args: Commands[K]['args']) => Commands[K]['answer'] | Promise<Commands[K]['answer']> } = {
+    const table: Table = {
+      ...this.vault.commands(() => this.status()),
       status: () => this.status(),
       overview: () => this.overview(),
       agents: () => this.agents.map((agent) => this.agentRow(agent)),
@@ -153,7 +144,7 @@ export class StandinDesk {
       books: () => this.books(),
       verify: (): Verified => ({
         events: this.#events, head: hex(`head${this.#events}`, 64), whole: true, faults: [], sealed: this.#events - this.sealedBehind,
-        seal_checked: this.stage === 'open', copy_checked: this.copyChecked,
+        seal_checked: this.vault.stage === 'open', copy_checked: this.copyChecked,
       }),
       export_csv: (a) => ({ ...this.exportCsv(a.filter), path: a.path }),
       backup: (a) => ({ ...this.#backup(a.passphrase), path: a.path }),
@@ -166,16 +157,28 @@ export class StandinDesk {
       unlock: (a) => this.#unlock(a.passphrase),
       recover: (a) => this.#recover(a.words, a.newPassphrase),
       lock: () => this.#lock(),
-      add_agent: (a) => this.addAgent(a.name, a.grade, a.budget, a.shared),
+      add_agent: (a) => {
+        this.vault.needPresence();
+        return this.addAgent(a.name, a.grade, a.budget, a.shared);
+      },
       set_budget: (a) => this.#setBudget(a.agent, a.budget),
       set_grade: (a) => this.#setGrade(a.agent, a.grade),
       rotate_token: (a) => this.#rotate(a.agent),
       revoke_agent: (a) => this.#revoke(a.agent),
-      add_shared: (a) => this.addShared(a.name, a.budget),
+      add_shared: (a) => {
+        this.vault.needPresence();
+        return this.addShared(a.name, a.budget);
+      },
       set_shared: (a) => this.#setShared(a.shared, a.budget),
-      join_shared: (a) => this.join(a.agent, a.shared),
+      join_shared: (a) => {
+        if (this.#agent(a.agent).shared !== null) this.vault.needPresence();
+        return this.join(a.agent, a.shared);
+      },
       refill: (a) => this.#refill(a.agent, a.amount),
-      approve: (a) => this.answer(a.approval, true, null),
+      approve: (a) => {
+        if (this.vault.windowLocked) this.vault.needPresence();
+        return this.answer(a.approval, true, null);
+      },
       refuse: (a) => this.answer(a.approval, false, a.reason),
       freeze: () => this.#freeze(true),
       thaw: () => this.#freeze(false),
@@ -188,10 +191,9 @@ export class StandinDesk {
   }
 
   status(): DeskStatus {
-    const left = Math.max(0, LOCK_S - Math.floor((Date.now() - this.#openedAt) / 1000));
     const { danger, why } = this.#danger({});
     return {
-      stage: this.stage,
+      ...this.vault.status(),
       practice: true,
       frozen: this.frozen,
       danger: DANGERS[danger] ?? 'calm',
@@ -208,14 +210,13 @@ export class StandinDesk {
       keychain_note: null,
       network: {
         name: 'Practice', id: 'eip155:31337', asset: ASSET, contract: CONTRACT, reachable: !this.chainSilent,
-        block: this.block, treasury: this.stage === 'new' ? null : TREASURY,
+        block: this.block, treasury: this.vault.stage === 'new' ? null : TREASURY,
       },
       http_url: 'http://127.0.0.1:4020',
       mcp_url: 'http://127.0.0.1:4020/mcp',
       shop_url: 'http://127.0.0.1:4030',
       waiting: this.approvals().length,
       agents: this.agents.filter((agent) => !agent.revoked).length,
-      locks_in_s: this.stage === 'open' ? left : null,
       data_dir: '/home/owner/.local/share/imprest',
       version: '0.1.0',
       seq: this.seq,
@@ -310,7 +311,7 @@ export class StandinDesk {
   }
 
   addAgent(name: string, grade: string, budget: BudgetForm, shared: string | null = null): NewCredential {
-    this.#open();
+    this.vault.needOpen();
     if (this.agents.some((agent) => agent.name.toLowerCase() === name.toLowerCase())) fail('name_taken', `there is already an agent named ${name}`);
     this.#check(budget);
     const pool = shared === null ? null : this.#shared(shared).id;
@@ -400,7 +401,7 @@ export class StandinDesk {
       this.#refuse(payment, 'owner_refused', reason === null ? 'The owner said no.' : `The owner said no: ${reason}.`);
       return payment.row;
     }
-    this.#open();
+    this.vault.needOpen();
     payment.approval = null;
     payment.evidence.answered_by = 'owner at the desk';
     if (this.frozen) {
@@ -625,7 +626,7 @@ export class StandinDesk {
   }
 
   #acknowledge(seq: number): SignalView[] {
-    this.#open();
+    this.vault.needPresence();
     if (!this.#signals.acknowledge(seq, Date.now())) fail('not_found', `there is no open signal ${seq}`);
     this.#event();
     this.changed('status', 'overview', 'agents');
@@ -633,8 +634,8 @@ export class StandinDesk {
   }
 
   #acceptClock(): DeskStatus {
-    this.#open();
     if (this.clockBehindS === null) fail('bad_input', 'the clock is not behind');
+    this.vault.needPresence();
     this.#event();
     this.setClock(null);
     return this.status();
@@ -703,7 +704,7 @@ export class StandinDesk {
   }
 
   #credential(agent: Agent, turn: string): NewCredential {
-    this.#open();
+    this.vault.needOpen();
     return { agent: this.agentRow(agent), token: `imp_${hex(`${agent.id}${turn}${this.seq}`, 43)}`, token_in_keychain: true, note: null, notes: turn === 'first' ? budgetNotes(agent.budget).map(noteWords) : [] };
   }
 
@@ -721,7 +722,7 @@ export class StandinDesk {
 
   /** Makes a budget for several agents to share. */
   addShared(name: string, budget: BudgetForm): SharedView {
-    this.#open();
+    this.vault.needOpen();
     if (this.shared.some((shared) => shared.name.toLowerCase() === name.toLowerCase())) fail('name_taken', `there is already a shared budget named ${name}`);
     this.#check(budget);
     const shared: Shared = { id: `shr_${this.shared.length + 1}`, name, budget };
@@ -732,9 +733,10 @@ export class StandinDesk {
   }
 
   #setShared(name: string, budget: BudgetForm): SharedView {
-    this.#open();
+    this.vault.needOpen();
     this.#check(budget);
     const shared = this.#shared(name);
+    if (raises(shared.budget, budget).length > 0) this.vault.needPresence();
     shared.budget = budget;
     this.#event();
     this.changed('overview', 'agents');
@@ -743,7 +745,7 @@ export class StandinDesk {
 
   /** Puts an agent under a shared budget, or takes it out. */
   join(name: string, shared: string | null): AgentPage {
-    this.#open();
+    this.vault.needOpen();
     const agent = this.#agent(name);
     agent.shared = shared === null ? null : this.#shared(shared).id;
     this.#event();
@@ -752,6 +754,7 @@ export class StandinDesk {
   }
 
   #rotate(name: string): NewCredential {
+    this.vault.needPresence();
     const agent = this.#agent(name);
     const made = this.#credential(agent, 'again');
     this.#signals.end(['credential_elsewhere'], { agent: agent.id }, Date.now());
@@ -759,49 +762,46 @@ export class StandinDesk {
     return made;
   }
 
-  #open(): void {
-    if (this.stage !== 'open') fail('locked', 'the vault is locked');
-  }
-
-  #createVault(passphrase: string): { words: string[] } {
-    if (this.stage !== 'new') fail('vault_exists', 'this desk has a vault already');
+  #createVault(passphrase: string): NewVault {
+    if (this.vault.stage !== 'new') fail('vault_exists', 'this desk has a vault already');
     if (Array.from(passphrase).length < 10) fail('bad_input', 'a passphrase has at least 10 characters');
     this.openWith(passphrase);
-    return { words: WORDS.split(' ') };
+    return { words: WORDS.split(' '), way: 'strong', keychain: KEYCHAIN };
   }
 
   /** Makes the vault and opens it. */
   openWith(passphrase: string): void {
-    this.passphrase = passphrase;
-    this.stage = 'open';
-    this.#openedAt = Date.now();
+    this.vault.openWith(passphrase);
     this.#event();
     this.changed('status');
   }
 
   #unlock(passphrase: string): DeskStatus {
-    if (this.stage === 'new') fail('no_vault', 'there is no vault');
-    if (passphrase !== this.passphrase) fail('wrong_passphrase', 'that is not the passphrase');
-    this.openWith(passphrase);
-    return this.status();
+    this.vault.unlock(passphrase);
+    return this.#opened();
   }
 
   #recover(words: string, passphrase: string): DeskStatus {
-    if (words !== WORDS) fail('bad_input', 'these are not the recovery words of this vault');
-    this.openWith(passphrase);
-    return this.status();
+    this.vault.recover(words, passphrase);
+    return this.#opened();
   }
 
-  #lock(): DeskStatus {
-    this.stage = 'locked';
+  #opened(): DeskStatus {
+    this.#event();
     this.changed('status');
     return this.status();
   }
 
+  #lock(): DeskStatus {
+    this.vault.lock();
+    return this.status();
+  }
+
   #setBudget(name: string, budget: BudgetForm): AgentPage {
-    this.#open();
+    this.vault.needOpen();
     this.#check(budget);
     const agent = this.#agent(name);
+    if (raises(agent.budget, budget).length > 0) this.vault.needPresence();
     agent.budget = budget;
     this.#event();
     this.changed('agents', 'overview');
@@ -809,8 +809,9 @@ export class StandinDesk {
   }
 
   #setGrade(name: string, grade: string): AgentPage {
-    this.#open();
+    this.vault.needOpen();
     const agent = this.#agent(name);
+    if (grade > agent.grade) this.vault.needPresence();
     agent.grade = grade;
     this.#event();
     this.changed('agents', 'overview');
@@ -826,7 +827,7 @@ export class StandinDesk {
   }
 
   async #refill(name: string, text: string): Promise<AgentPage> {
-    this.#open();
+    this.vault.needPresence();
     if (this.chainSilent) fail('chain_unreachable', 'the chain does not answer');
     const amount = toUnits(text, PLACES) ?? fail('bad_input', `“${text}” is no amount of ${ASSET}`);
     if (amount > this.treasury) fail('bad_input', `the treasury holds ${shown(decimal(this.treasury))}, less than ${shown(text)}`);
@@ -841,7 +842,7 @@ export class StandinDesk {
   }
 
   #freeze(frozen: boolean): DeskStatus {
-    if (!frozen) this.#open();
+    if (!frozen) this.vault.needPresence();
     this.frozen = frozen;
     this.#event();
     this.changed('status', 'overview');
@@ -850,6 +851,7 @@ export class StandinDesk {
 
   #host(host: string, allow: boolean): string[] {
     if (allow) {
+      this.vault.needPresence();
       if (!/^[\w.[\]:-]+:\d{1,5}$/.test(host)) fail('bad_input', `“${host}” is no host and port`);
       this.hosts = [...new Set([...this.hosts, host])];
     } else {

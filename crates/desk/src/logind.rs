@@ -1,0 +1,85 @@
+//! What Linux' session manager tells: that the computer goes to sleep, and that the screen of this
+//! user's session was locked.
+
+use crate::desk::Desk;
+use crate::locks::SystemEvent;
+use futures::StreamExt;
+use zbus::message::Type;
+use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath};
+use zbus::{Connection, MatchRule, Message, MessageStream, Proxy};
+
+const LOGIND: &str = "org.freedesktop.login1";
+const MANAGER: &str = "org.freedesktop.login1.Manager";
+const SESSION: &str = "org.freedesktop.login1.Session";
+const PATH: &str = "/org/freedesktop/login1";
+/// How many signals may wait to be heard.
+const QUEUE: usize = 16;
+
+/// Locks when the system says so, for as long as it speaks.
+///
+/// # Errors
+/// When there is no system bus, or no session manager on it.
+pub(crate) async fn follow(desk: &Desk) -> zbus::Result<()> {
+    let bus = Connection::system().await?;
+    let manager = Proxy::new(&bus, LOGIND, PATH, MANAGER).await?;
+    let mut sleeps = signals(&bus, MANAGER, "PrepareForSleep").await?;
+    let mut locks = signals(&bus, SESSION, "Lock").await?;
+    // Held until the vault is locked, so that the computer does not sleep before that.
+    let mut delay = Some(delay_sleep(&manager).await?);
+    loop {
+        tokio::select! {
+            Some(message) = sleeps.next() => {
+                if message?.body().deserialize::<bool>()? {
+                    desk.on_system_event(SystemEvent::Sleeps).await;
+                    delay = None;
+                } else if delay.is_none() {
+                    delay = Some(delay_sleep(&manager).await?);
+                }
+            }
+            Some(message) = locks.next() => {
+                if is_own(&bus, &message?).await {
+                    desk.on_system_event(SystemEvent::SessionLocked).await;
+                }
+            }
+            else => return Err(zbus::Error::Failure("the session manager went away".into())),
+        }
+    }
+}
+
+async fn signals(
+    bus: &Connection,
+    interface: &'static str,
+    member: &'static str,
+) -> zbus::Result<MessageStream> {
+    let rule = MatchRule::builder()
+        .msg_type(Type::Signal)
+        .sender(LOGIND)?
+        .interface(interface)?
+        .member(member)?
+        .build();
+    MessageStream::for_match_rule(rule, bus, Some(QUEUE)).await
+}
+
+async fn delay_sleep(manager: &Proxy<'_>) -> zbus::Result<OwnedFd> {
+    manager.call("Inhibit", &("sleep", "Imprest", "The vault is locked first", "delay")).await
+}
+
+/// Whether a session that was locked belongs to the user this desk runs as. One that cannot be
+/// asked any more counts as ours: locking once too often harms nobody.
+async fn is_own(bus: &Connection, message: &Message) -> bool {
+    let header = message.header();
+    let Some(path) = header.path() else { return false };
+    match owner_of(bus, path).await {
+        Ok(user) => user == rustix::process::getuid().as_raw(),
+        Err(error) => {
+            tracing::debug!(%error, "a locked session does not say whose it is");
+            true
+        }
+    }
+}
+
+async fn owner_of(bus: &Connection, session: &ObjectPath<'_>) -> zbus::Result<u32> {
+    let session = Proxy::new(bus, LOGIND, session.to_owned(), SESSION).await?;
+    let (user, _): (u32, OwnedObjectPath) = session.get_property("User").await?;
+    Ok(user)
+}

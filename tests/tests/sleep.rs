@@ -1,0 +1,141 @@
+//! Whether a served desk locks its vault before the computer sleeps, and with its owner's screen,
+//! told by a session manager of the journey's own on a bus of its own.
+#![cfg(target_os = "linux")]
+
+use imprest_tests::{Desk, Obstacle, until};
+use std::io::{BufRead, BufReader, PipeReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use zbus::Connection;
+use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath};
+
+const LOGIND: &str = "org.freedesktop.login1";
+const PATH: &str = "/org/freedesktop/login1";
+const OWN_SESSION: &str = "/org/freedesktop/login1/session/_31";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A message bus that ends with the journey.
+struct Bus {
+    daemon: Child,
+    address: String,
+}
+
+impl Bus {
+    fn start() -> Bus {
+        let mut command = Command::new("dbus-daemon");
+        command.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut daemon = command.spawn().expect("dbus-daemon, of the package dbus");
+        let mut address = String::new();
+        let said = daemon.stdout.take().expect("its standard output");
+        BufReader::new(said).read_line(&mut address).expect("it says where it is");
+        Bus { daemon, address: address.trim().to_owned() }
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+/// The other ends of the locks that delay sleep: at its end when the desk has let go.
+type Delays = Arc<Mutex<Vec<PipeReader>>>;
+
+struct Manager(Delays);
+
+#[zbus::interface(name = "org.freedesktop.login1.Manager")]
+impl Manager {
+    fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> OwnedFd {
+        assert_eq!((what, who, mode), ("sleep", "Imprest", "delay"), "{why}");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        self.0.lock().expect("nobody panicked").push(reader);
+        std::os::fd::OwnedFd::from(writer).into()
+    }
+}
+
+struct Session;
+
+#[zbus::interface(name = "org.freedesktop.login1.Session")]
+impl Session {
+    #[zbus(property)]
+    fn user(&self) -> (u32, OwnedObjectPath) {
+        let path = ObjectPath::try_from("/org/freedesktop/login1/user/self").expect("a path");
+        (rustix::process::getuid().as_raw(), path.into())
+    }
+}
+
+async fn manager(bus: &Bus, delays: &Delays) -> zbus::Result<Connection> {
+    zbus::connection::Builder::address(bus.address.as_str())?
+        .name(LOGIND)?
+        .serve_at(PATH, Manager(delays.clone()))?
+        .serve_at(OWN_SESSION, Session)?
+        .build()
+        .await
+}
+
+async fn tell(manager: &Connection, path: &str, interface: &str, member: &str) {
+    let told = match member {
+        "Lock" => manager.emit_signal(None::<&str>, path, interface, member, &()).await,
+        _ => manager.emit_signal(None::<&str>, path, interface, member, &(true,)).await,
+    };
+    told.expect("the bus takes it");
+}
+
+fn stage(desk: &Desk) -> Result<String, Obstacle> {
+    let status = desk.read(&["status"])?;
+    Ok(status.done()?["stage"].as_str().unwrap_or_default().to_owned())
+}
+
+fn becomes(desk: &Desk, wanted: &str) -> Result<(), Obstacle> {
+    until(&format!("the vault to be {wanted}"), PATIENCE, || {
+        Ok((stage(desk)? == wanted).then_some(()))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_vault_locks_before_the_computer_sleeps_and_with_the_screen() -> Result<(), Obstacle> {
+    let (bus, delays) = (Bus::start(), Delays::default());
+    let manager = manager(&bus, &delays).await.expect("a session manager");
+    let folder = TempDir::new().expect("a folder");
+    let mut desk = Desk::init_practice(&folder.path().join("desk"))?;
+    desk.listen_on(&bus.address);
+    desk.serve()?;
+    // It delays sleep from the moment on from which it listens.
+    let delay = until("the desk to listen", PATIENCE, || {
+        Ok(delays.lock().expect("nobody panicked").pop())
+    })?;
+    assert_eq!(stage(&desk)?, "open");
+
+    tell(&manager, PATH, "org.freedesktop.login1.Manager", "PrepareForSleep").await;
+    // Once the desk lets the computer sleep, it is locked already.
+    let let_go = tokio::task::spawn_blocking(move || {
+        let mut delay = delay;
+        delay.read_to_end(&mut Vec::new())
+    });
+    let let_go = tokio::time::timeout(PATIENCE, let_go).await.expect("it lets go");
+    assert_eq!(let_go.expect("it is read").expect("to its end"), 0);
+    assert_eq!(stage(&desk)?, "locked");
+
+    desk.owner(&["unlock"])?.done()?;
+    assert_eq!(stage(&desk)?, "open");
+    tell(&manager, OWN_SESSION, "org.freedesktop.login1.Session", "Lock").await;
+    becomes(&desk, "locked")?;
+    drop(manager);
+    Ok(())
+}
+
+#[test]
+fn without_a_session_manager_it_is_said() -> Result<(), Obstacle> {
+    let folder = TempDir::new().expect("a folder");
+    let desk = Desk::serve_practice(&folder.path().join("desk"))?;
+    until("the desk to say so", PATIENCE, || {
+        let status = desk.read(&["status"])?;
+        let note = status.done()?["system_locks_note"].as_str().map(str::to_owned);
+        Ok(note.filter(|note| note.contains("does not tell Imprest when it sleeps")))
+    })?;
+    Ok(())
+}
