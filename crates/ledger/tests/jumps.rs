@@ -3,7 +3,11 @@
 mod common;
 
 use common::*;
-use jiff::SignedDuration;
+use imprest_ledger::{Clock, Ledger, OpenOptions};
+use jiff::{SignedDuration, Timestamp};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+use tempfile::TempDir;
 
 const NOON: &str = "2026-03-02T12:00:00Z";
 const LATER: &str = "2026-03-02T15:00:00Z";
@@ -94,4 +98,40 @@ async fn a_question_asked_ahead_before_a_restart_lapses_too() {
     assert_eq!(desk.ledger.approval(&question).await.expect("reads").state, "lapsed");
     assert_eq!(desk.ledger.approval(&early).await.expect("reads").state, "waiting");
     desk.whole().await;
+}
+
+/// Books whose first event of all is ahead of the clock, and is written together with the change.
+#[tokio::test]
+async fn a_clock_can_go_back_in_the_group_that_begins_the_log() {
+    let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+    let (open_gate, gate) = mpsc::channel::<()>();
+    let (gate, asked) = (Mutex::new(gate), AtomicUsize::new(0));
+    let clock = Clock::new(move || {
+        if std::thread::current().name() != Some("ledger-writer") {
+            return at(NOON);
+        }
+        match asked.fetch_add(1, Ordering::SeqCst) {
+            // The writer waits with this one until the next two are in its queue.
+            0 => {
+                gate.lock().expect("whole").recv().expect("opens");
+                at(NOON)
+            }
+            1 => at(LATER),
+            _ => at(NOON),
+        }
+    });
+    let folder = TempDir::new().expect("a folder");
+    let options = OpenOptions { clock: Some(clock), vfs: None };
+    let ledger = Ledger::open_with(&folder.path().join("ledger.db"), options).await.expect("opens");
+    let (calm, frozen, accepted, ()) =
+        tokio::join!(ledger.dangers(), ledger.freeze(), ledger.accept_clock(), async {
+            open_gate.send(()).expect("waits");
+        });
+    assert!(calm.expect("folds").is_empty());
+    frozen.expect("freezes");
+    assert_eq!(accepted.expect("accepts"), []);
+    let head = ledger.head();
+    assert_eq!((head.seq, head.at_ms), (2, at(NOON).as_millisecond()));
+    let found = ledger.verify(None).await.expect("reads");
+    assert_eq!(found.faults, Vec::<String>::new());
 }
