@@ -32,7 +32,8 @@ async fn why(desk: &Desk, payment: &PaymentId) -> Reason {
 
 #[tokio::test]
 async fn only_the_very_same_question_is_the_same_question() {
-    let changes: [(&str, fn(&mut Order)); 3] = [
+    type Change = fn(&mut Order);
+    let changes: [(&str, Change); 3] = [
         ("request", |order| order.request_sha256 = B256::repeat_byte(2)),
         ("payee", |order| order.intent.payee = other_shop()),
         ("price", |order| order.intent.value = units(61)),
