@@ -433,3 +433,87 @@ fn differs<R: Row>(disk: &Connection, table: &Table<R>) -> Result<Option<String>
     let expected = table.values().count();
     if seen == expected { Ok(None) } else { wrong(format!("{seen} rows instead of {expected}")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{Address, B256};
+    use imprest_domain::{PaymentState, Units};
+
+    fn payment(number: usize, state: PaymentState) -> PaymentRow {
+        PaymentRow {
+            payment: PaymentId::from_tail(&number.to_string()).unwrap(),
+            seq: number as u64,
+            agent: AgentId::from_tail("1").unwrap(),
+            client_key: None,
+            request_sha256: B256::ZERO,
+            state,
+            what: String::new(),
+            url: String::new(),
+            method: String::new(),
+            purpose: None,
+            task: None,
+            origin: String::new(),
+            pay_to: Address::ZERO,
+            chain_id: 1,
+            contract: Address::ZERO,
+            value: Units::ZERO,
+            verdict_seq: number as u64,
+            spans: None,
+            from_address: None,
+            nonce: None,
+            valid_after_s: None,
+            valid_before_s: None,
+            response_status: None,
+            response_sha256: None,
+            tx: None,
+            block: None,
+            note: None,
+            at_ms: 0,
+            updated_ms: 0,
+        }
+    }
+
+    fn learn<R: Row>(books: &mut Books, row: R)
+    where
+        Tables: Holds<R>,
+    {
+        books.tables.table().learn(row.key(), Some(row));
+    }
+
+    /// What is looked through as a whole must never be let go of, or a hold would be forgotten
+    /// where open holds are added up; what is over is read again when somebody asks.
+    #[test]
+    fn what_is_open_stays_in_memory_however_much_there_was() {
+        use PaymentState::{Delivered, Held, Settled, Unknown, Waiting};
+        let mut books = Books::empty();
+        let open = [Waiting, Held, Delivered, Unknown];
+        for (number, state) in open.into_iter().enumerate() {
+            learn(&mut books, payment(number, state));
+        }
+        for number in open.len()..ROWS_KEPT {
+            learn(&mut books, payment(number, Settled));
+        }
+        books.thin_out();
+        assert_eq!(books.at_hand::<PaymentRow>().count(), ROWS_KEPT, "there is room for them");
+        learn(&mut books, payment(ROWS_KEPT, Settled));
+        books.thin_out();
+        let mut left: Vec<_> = books.at_hand::<PaymentRow>().collect();
+        left.sort_unstable_by_key(|row| row.seq);
+        assert_eq!(left.iter().map(|row| row.state).collect::<Vec<_>>(), open);
+    }
+
+    #[test]
+    fn what_is_not_looked_through_is_let_go_of_once_there_is_much_of_it() {
+        let account = |number: usize| AccountRow { account: number.to_string(), units: 0 };
+        let mut books = Books::empty();
+        for number in 0..ROWS_KEPT {
+            learn(&mut books, account(number));
+        }
+        books.thin_out();
+        assert_eq!(books.at_hand::<AccountRow>().count(), ROWS_KEPT, "there is room for them");
+        learn(&mut books, account(ROWS_KEPT));
+        books.thin_out();
+        assert_eq!(books.at_hand::<AccountRow>().count(), 0);
+    }
+}

@@ -210,4 +210,25 @@ mod tests {
         }
         assert_eq!(read::<Grade>("l3"), None);
     }
+
+    #[test]
+    fn a_cell_is_the_value_it_holds_and_no_other() {
+        let is = |own: &String, text: &str| own.is(ValueRef::Text(text.as_bytes()));
+        let own = "Weather".to_owned();
+        assert!(is(&own, "Weather"));
+        assert!(!is(&own, "weather") && !is(&own, "") && !own.is(ValueRef::Null));
+        assert!(None::<String>.is(ValueRef::Null) && !Some(own).is(ValueRef::Null));
+    }
+
+    /// An older desk may have written the same value with other spaces.
+    #[test]
+    fn json_is_its_value_however_it_was_written() {
+        let own = Json(vec![1_i64, 2]);
+        let is = |text: &str| own.is(ValueRef::Text(text.as_bytes()));
+        assert!(is("[1,2]") && is("[1, 2]"));
+        for other in ["[1,3]", "[1, 3]", "[2,1]", "[1,2", ""] {
+            assert!(!is(other), "{other}");
+        }
+        assert!(!own.is(ValueRef::Null));
+    }
 }

@@ -186,3 +186,49 @@ impl LedgerError {
         LedgerError::Damaged { what: what.into() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::{Connection, SqliteConnection};
+
+    fn of_sqlite(code: i32) -> LedgerError {
+        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None).into()
+    }
+
+    /// The writer goes on after the first, stops at once after the second, and only fails the one
+    /// job after anything else.
+    #[test]
+    fn what_the_disk_did_is_told_from_what_sqlite_refused() {
+        use rusqlite::ffi::*;
+        assert!(matches!(of_sqlite(SQLITE_FULL), LedgerError::DiskFull));
+        for code in [SQLITE_IOERR, SQLITE_IOERR_READ, SQLITE_CORRUPT, SQLITE_NOTADB] {
+            assert!(matches!(of_sqlite(code), LedgerError::Unsound(_)), "{code}");
+        }
+        for code in [SQLITE_CONSTRAINT, SQLITE_BUSY, SQLITE_ERROR] {
+            assert!(matches!(of_sqlite(code), LedgerError::Database(_)), "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn readers_tell_a_full_disk_from_a_damaged_cell_and_from_the_rest() {
+        let mut conn = SqliteConnection::connect("sqlite::memory:").await.expect("opens");
+        sqlx::raw_sql("CREATE TABLE t (x); PRAGMA max_page_count = 3")
+            .execute(&mut conn)
+            .await
+            .expect("limits");
+        let full = sqlx::query("INSERT INTO t VALUES (zeroblob(100000))").execute(&mut conn).await;
+        let full = LedgerError::from(full.expect_err("is full"));
+        assert!(matches!(full, LedgerError::DiskFull), "{full}");
+        let refused = sqlx::query("SELECT * FROM nothing").execute(&mut conn).await;
+        let refused = LedgerError::from(refused.expect_err("is not there"));
+        assert!(matches!(refused, LedgerError::Database(_)), "{refused}");
+        let text = sqlx::query_scalar::<_, i64>("SELECT 'a text'").fetch_one(&mut conn).await;
+        let text = LedgerError::from(text.expect_err("is no number"));
+        assert!(matches!(text, LedgerError::Damaged { .. }), "{text}");
+        let other = LedgerError::from(sqlx::Error::Decode("another form".into()));
+        assert!(matches!(other, LedgerError::Damaged { .. }), "{other}");
+        let closed = LedgerError::from(sqlx::Error::PoolClosed);
+        assert!(matches!(closed, LedgerError::Database(_)), "{closed}");
+    }
+}

@@ -154,13 +154,6 @@ impl<'de, T> Deserialize<'de> for Later<T> {
     }
 }
 
-impl<T> PartialEq for Later<T> {
-    fn eq(&self, other: &Later<T>) -> bool {
-        let text = |later: &Later<T>| later.json.as_ref().map(|json| json.get().to_owned());
-        text(self) == text(other)
-    }
-}
-
 macro_rules! events {
     ($(
         $(#[$doc:meta])*
@@ -169,7 +162,7 @@ macro_rules! events {
         }
     )*) => {
         /// Everything that can happen to the books.
-        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[derive(Debug, Clone, Serialize)]
         #[serde(tag = "event")]
         #[allow(
             clippy::large_enum_variant,

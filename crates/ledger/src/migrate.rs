@@ -39,13 +39,11 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), LedgerEr
         SCHEMA_VERSION => {}
         0 => make(conn, path)?,
         1 => upgrade(conn, path, found)?,
-        found if found > SCHEMA_VERSION => {
-            return Err(LedgerError::Newer { path: path.into(), found, known: SCHEMA_VERSION });
-        }
-        other => {
-            let why = format!("its version is {other}, which no desk writes");
+        ..SCHEMA_VERSION => {
+            let why = format!("its version is {found}, which no desk writes");
             return Err(LedgerError::Unreadable { path: path.into(), why });
         }
+        _ => return Err(LedgerError::Newer { path: path.into(), found, known: SCHEMA_VERSION }),
     }
     check_schema(conn, path)
 }

@@ -9,8 +9,8 @@ use crate::store::Tx;
 use crate::{Grant, Ledger, fresh_tail, read, turned_down};
 use alloy_primitives::B256;
 use imprest_domain::{
-    ApprovalId, Asset, Authorization, Effect, Outcome, PayeeStanding, PaymentId, PaymentState,
-    Reason, ReasonCode, Remedy, ValidityWindow, Verdict,
+    ApprovalId, Asset, Authorization, Effect, Outcome, PayeeStanding, PaymentId, Reason,
+    ReasonCode, Remedy, ValidityWindow, Verdict,
 };
 use jiff::SignedDuration;
 
@@ -501,7 +501,7 @@ fn waiting(tx: &mut Tx<'_>, approval: &ApprovalId) -> Result<Asked, LedgerError>
     let question =
         tx.books.get::<ApprovalRow>((approval.clone(),))?.ok_or_else(|| gone("unknown"))?;
     let row = tx.books.payment(&question.payment)?;
-    if question.state != "waiting" || row.state != PaymentState::Waiting {
+    if question.state != "waiting" {
         return Err(gone(&question.state));
     }
     let Event::PaymentAsked { verdict, .. } = tx.event(row.verdict_seq)? else {

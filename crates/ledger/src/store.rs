@@ -452,7 +452,7 @@ fn open_file(path: &Path, vfs: Option<&str>) -> Result<Connection, LedgerError> 
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = connect(path, flags, vfs)?;
-    check_sqlite()?;
+    check_sqlite(rusqlite::version_number())?;
     conn.busy_timeout(BUSY)?;
     conn.set_prepared_statement_cache_capacity(128);
     conn.execute_batch(
@@ -495,8 +495,8 @@ async fn reader_pool(path: &Path, vfs: Option<&str>) -> Result<SqlitePool, Ledge
 }
 
 /// 3.51.3 fixed a race in the write-ahead log that could lose committed writes.
-fn check_sqlite() -> Result<(), LedgerError> {
-    if rusqlite::version_number() >= 3_051_003 {
+fn check_sqlite(number: i32) -> Result<(), LedgerError> {
+    if number >= 3_051_003 {
         Ok(())
     } else {
         Err(LedgerError::OldSqlite { found: rusqlite::version().to_owned() })
@@ -520,4 +520,70 @@ pub(crate) fn read_head(conn: &Connection) -> Result<Head, LedgerError> {
             .map_err(|_| LedgerError::damaged("a hash that is not 32 bytes"))?,
         at_ms: row.get(2)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::thread;
+    use tempfile::TempDir;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// A file that two programs have open; neither waits by itself.
+    fn two() -> (TempDir, Connection, Connection) {
+        let folder = TempDir::new().unwrap();
+        let open = || {
+            let conn = Connection::open(folder.path().join("t.db")).unwrap();
+            conn.busy_timeout(Duration::from_millis(1)).unwrap();
+            conn
+        };
+        let (ours, other) = (open(), open());
+        ours.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (n INTEGER)").unwrap();
+        (folder, ours, other)
+    }
+
+    /// Begins in a thread of its own, so that waiting for ever is a failure and not a stop.
+    fn begun(conn: Connection) -> mpsc::Receiver<Result<(), LedgerError>> {
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            let version = file_version(&conn).unwrap();
+            tell.send(begin(&conn, version)).unwrap();
+        });
+        told
+    }
+
+    #[test]
+    fn another_program_that_holds_the_file_is_waited_for() {
+        let (_folder, ours, other) = two();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let told = begun(ours);
+        assert!(told.recv_timeout(Duration::from_millis(100)).is_err(), "it goes on waiting");
+        other.execute_batch("ROLLBACK").unwrap();
+        told.recv_timeout(SOON).unwrap().unwrap();
+    }
+
+    #[test]
+    fn what_no_waiting_helps_against_is_said_at_once() {
+        let (_folder, ours, _other) = two();
+        ours.execute_batch("BEGIN").unwrap();
+        let failed = begun(ours).recv_timeout(SOON).unwrap().unwrap_err().to_string();
+        assert!(failed.contains("within a transaction"), "{failed}");
+    }
+
+    #[test]
+    fn a_transaction_that_sqlite_took_back_is_noticed() {
+        let (_folder, ours, _other) = two();
+        assert!(still_in_transaction(&ours).is_err());
+        ours.execute_batch("BEGIN").unwrap();
+        still_in_transaction(&ours).unwrap();
+    }
+
+    #[test]
+    fn a_sqlite_before_the_fixed_log_is_refused() {
+        assert!(matches!(check_sqlite(3_051_002), Err(LedgerError::OldSqlite { .. })));
+        check_sqlite(3_051_003).unwrap();
+        check_sqlite(rusqlite::version_number()).unwrap();
+    }
 }

@@ -272,3 +272,40 @@ impl<R: Row> Table<R> {
         self.rows.retain(|_, row| row.as_ref().is_some_and(&mut keep));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::HostRow;
+
+    fn row(host: &str) -> HostRow {
+        HostRow { host: host.to_owned() }
+    }
+
+    #[test]
+    fn rows_that_are_let_go_of_are_looked_for_on_the_disk_again() {
+        let mut table = Table::default();
+        for host in ["a", "b", "c"] {
+            table.learn(row(host).key(), Some(row(host)));
+        }
+        table.learn(row("none").key(), None);
+        assert_eq!(table.len(), 4);
+        table.retain(|row| row.host == "b");
+        assert_eq!(table.len(), 1);
+        assert_eq!(table.peek(&row("b").key()), Some(Some(&row("b"))));
+        assert_eq!(table.peek(&row("none").key()), None);
+    }
+
+    #[test]
+    fn a_failed_job_leaves_nothing_behind() {
+        let mut table = Table::default();
+        table.put(row("a").key(), Some(row("a")));
+        table.keep();
+        table.put(row("a").key(), None);
+        table.put(row("b").key(), Some(row("b")));
+        table.take_back();
+        assert_eq!(table.values().collect::<Vec<_>>(), [&row("a")]);
+        assert_eq!(table.peek(&row("b").key()), None);
+        assert_eq!(table.drain_changed(), [row("a").key()]);
+    }
+}

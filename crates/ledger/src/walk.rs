@@ -264,3 +264,26 @@ impl Replay {
             .map_err(|error| format!("Event {seq} cannot have happened: {error}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_the_turn_of_a_worker_that_died() {
+        let (books, faults) = (Books::empty(), Vec::new());
+        let replay = Replay { books, sealed: None, turn: 0, faults, ended: false };
+        let (replay, turns) = (Mutex::new(replay), Condvar::new());
+        let died = std::thread::scope(|scope| {
+            let dies = || {
+                let _alarm = Alarm { replay: &replay, turns: &turns };
+                panic!("a worker dies, as this test wants it to");
+            };
+            scope.spawn(dies).join()
+        });
+        assert!(died.is_err());
+        let replay = lock(&replay);
+        assert!(replay.ended);
+        assert_eq!(replay.faults, ["The replay itself failed; report this fault."]);
+    }
+}

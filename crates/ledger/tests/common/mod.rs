@@ -8,6 +8,7 @@ use imprest_ledger::{
     Agent, Clock, Grant, Ledger, NewAgent, OpenOptions, Order, Reserved, TransactionTerms,
 };
 use jiff::{SignedDuration, Timestamp};
+use rusqlite::types::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -101,6 +102,25 @@ impl Desk {
 
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("ledger.db")
+    }
+
+    /// What a query finds in the file as it lies there: a line a row, a bar between two columns,
+    /// and a dash for nothing.
+    pub fn rows(&self, sql: &str) -> Vec<String> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let file = rusqlite::Connection::open_with_flags(self.path(), flags).expect("opens");
+        let mut statement = file.prepare(sql).expect(sql);
+        let columns = statement.column_count();
+        let line = |row: &rusqlite::Row<'_>| {
+            let cell = |at| match row.get_unwrap(at) {
+                Value::Null => "-".to_owned(),
+                Value::Integer(number) => number.to_string(),
+                Value::Text(text) => text,
+                other => panic!("neither number nor text: {other:?}"),
+            };
+            Ok((0..columns).map(cell).collect::<Vec<_>>().join("|"))
+        };
+        statement.query_map((), line).expect("reads").collect::<Result<_, _>>().expect("reads")
     }
 
     /// Closes the file and opens it again.
