@@ -709,7 +709,6 @@ export const en = {
     vault: 'Vault and lock',
     lockNow: 'Lock now',
     locksIn: (span: Span) => `Locks by itself in ${long(span)}.`,
-    noLock: 'Does not lock by itself.',
     keychains: {
       ready: 'The keychain is ready: agent programs find their tokens there.',
       absent: 'There is no keychain on this system; agent programs need their token given to them.',
