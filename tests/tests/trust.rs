@@ -194,15 +194,15 @@ async fn a_seal_that_is_gone_or_forged_is_noticed() -> Result<(), Obstacle> {
     let ledger = Connection::open(folder.path().join("ledger.db")).expect("the books");
     ledger.execute("DELETE FROM seals", []).expect("drops it");
     drop(ledger);
-    let elsewhere = Keychain::in_memory();
-    let inside = Inside::open_beside(folder.path(), &elsewhere).await?;
+    keychain.delete("ledger-head").await.expect("a keychain");
+    let inside = Inside::open_beside(folder.path(), &keychain).await?;
     halted(&inside, &token, "unsealed", FORGED).await?;
     let signals = inside.desk.signals().await?;
     let broken: Vec<_> = signals.iter().filter(|s| s.open && s.kind == "books_broken").collect();
     assert_eq!(broken.len(), 1, "{signals:?}");
     inside.desk.acknowledge(broken[0].seq).await?;
     inside.close().await;
-    let inside = Inside::open_beside(folder.path(), &elsewhere).await?;
+    let inside = Inside::open_beside(folder.path(), &keychain).await?;
     settled(&inside, &token, "adopted").await?;
     inside.close().await;
 
@@ -265,7 +265,7 @@ async fn a_locked_desk_opens_reads_and_takes_the_seal_with_it() -> Result<(), Ob
     put_back(folder.path(), &new);
 
     // Without a keychain there is no copy, and the status says so.
-    let inside = Inside::open(folder.path()).await?;
+    let inside = Inside::open_locked(Inside::options(folder.path())).await?;
     let note = inside.desk.status().await?.copy_note;
     assert!(note.is_some_and(|note| note.contains("No copy")), "it is said");
     assert!(!inside.desk.verify().await?.copy_checked);

@@ -30,7 +30,7 @@ const SINGLES: usize = 400;
 
 /// A desk with an open vault and one agent, on a disk of its own.
 #[derive(Clone)]
-struct Desk {
+pub struct Desk {
     ledger: Ledger,
     vault: Arc<Vault>,
     agent: AgentId,
@@ -38,7 +38,11 @@ struct Desk {
 }
 
 impl Desk {
-    async fn open(folder: &TempDir) -> Result<Desk> {
+    /// A new one, its books under the vault's seal.
+    ///
+    /// # Errors
+    /// When one of its parts cannot be made.
+    pub async fn open(folder: &TempDir) -> Result<Desk> {
         let passphrase = SecretText::new("measured in public".into());
         let cost = KdfCost::FLOOR;
         let (vault, _words) = Vault::create(folder.path().join("vault"), &passphrase, cost)?;
@@ -53,7 +57,10 @@ impl Desk {
     }
 
     /// Authorises one payment: decided, held, on the disk.
-    async fn reserve(&self) -> Result<Grant> {
+    ///
+    /// # Errors
+    /// When it is refused or the disk fails.
+    pub async fn reserve(&self) -> Result<Grant> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let value = Units::new(PRICE_UNITS)?;
         let order = orders::order(&self.agent, number, value, Body::Full, false);
@@ -64,13 +71,20 @@ impl Desk {
         }
     }
 
-    fn sign(&self, grant: Grant) -> Result<PaymentId> {
+    /// Signs under a grant.
+    ///
+    /// # Errors
+    /// When the vault refuses.
+    pub fn sign(&self, grant: Grant) -> Result<PaymentId> {
         let signed = self.vault.sign(grant).map_err(|not_signed| not_signed.error)?;
         Ok(signed.payment)
     }
 
     /// Settles what was held, so that no round finds more open than the one before it.
-    async fn settle(&self, held: Vec<PaymentId>) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn settle(&self, held: Vec<PaymentId>) -> Result<()> {
         let mut all = JoinSet::new();
         for (at, payment) in held.into_iter().enumerate() {
             let ledger = self.ledger.clone();
@@ -79,6 +93,11 @@ impl Desk {
         }
         all.join_all().await.into_iter().collect::<Result<(), _>>()?;
         Ok(())
+    }
+
+    /// Closes its books.
+    pub async fn close(self) {
+        self.ledger.close().await;
     }
 
     /// So many payers, each making so many payments one after the other; answers the whole time.
@@ -134,7 +153,7 @@ pub fn authorise(store: &Store<'_>, runtime: &Runtime, report: &mut Report) -> R
     report.lines.push(Line::slower(what, pair, Bar::AtMost(300)));
     let parts = format!("{} and {}", time(median(reserves)?), time(median(signs)?));
     report.facts.push(fact("reserve alone, sign alone", parts));
-    runtime.block_on(desk.ledger.close());
+    runtime.block_on(desk.close());
     Ok(())
 }
 
@@ -160,6 +179,6 @@ pub fn payers(store: &Store<'_>, runtime: &Runtime, report: &mut Report) -> Resu
     let found =
         runtime.block_on(desk.ledger.verify(None)).context("the books that were paid from")?;
     anyhow::ensure!(found.faults.is_empty(), "the books are not whole: {:?}", found.faults);
-    runtime.block_on(desk.ledger.close());
+    runtime.block_on(desk.close());
     Ok(())
 }

@@ -1,10 +1,11 @@
-//! `imprest-bench`: how fast the books are, each figure beside what it is compared with.
+//! `imprest-bench`: how fast the books and the vault are, each figure beside what it is compared with.
 //!
 //! Everything is timed in turns with its counterpart, in one run, on the disk that holds the
 //! folder; what is shown is the middle of many and their ratio. A ratio that misses its bar is
 //! said so and is no failure: machines differ, and a busy one measures itself.
 
 mod history;
+mod keys;
 mod live;
 mod machine;
 mod orders;
@@ -25,11 +26,12 @@ use store::Store;
 use table::Report;
 use tokio::runtime::Runtime;
 
-/// How fast the books are, each figure beside what it is compared with
+/// How fast the books and the vault are, each figure beside what it is compared with
 #[derive(Debug, Parser)]
 #[command(name = "imprest-bench", version)]
 struct Args {
-    /// Only what has this in its name: authorise, payers, limits, activity, opening or verify
+    /// Only what has this in its name: authorise, payers, limits, activity, opening, verify,
+    /// signing or unlock
     filter: Option<String>,
     /// How many payments the long history has
     #[arg(long, value_name = "N", default_value_t = 10_000_000,
@@ -44,13 +46,15 @@ struct Args {
 }
 
 /// The measurements, in order, and whether each reads a long history.
-const MEASUREMENTS: [(&str, bool); 6] = [
+const MEASUREMENTS: [(&str, bool); 8] = [
     ("authorise", false),
     ("payers", false),
     ("limits", true),
     ("activity", true),
     ("opening", true),
     ("verify", false),
+    ("signing", false),
+    ("unlock", false),
 ];
 
 fn main() -> ExitCode {
@@ -88,6 +92,8 @@ fn measure(args: &Args, wanted: &dyn Fn(&str) -> bool) -> Result<Report> {
             ("limits", Some(pair)) => reading::limits(&store, pair, &runtime, &mut report)?,
             ("activity", Some(pair)) => reading::activity(pair, &runtime, &mut report)?,
             ("opening", Some(pair)) => reading::opening(pair, &runtime, &mut report)?,
+            ("signing", _) => keys::signing(&store, &runtime, &mut report)?,
+            ("unlock", _) => keys::unlock(&store, &mut report)?,
             _ => proof::verify(&store, (args.rows / 10).min(1_000_000), &runtime, &mut report)?,
         }
         step.done();
