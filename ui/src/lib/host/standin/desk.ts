@@ -19,7 +19,8 @@ import { fail, KEYCHAIN, StandinVault, TREASURY, WORDS, type Table } from './vau
 /** How long a question stands, and how long the practice chain takes. */
 const QUESTION_MS = 10 * 60_000;
 const SETTLE_MS = 900;
-const BACKUP_STEP_MS = 150;
+/** A step of a backup ends once somebody has looked at it, or after this. */
+const BACKUP_STEP_MS = 400;
 const WEEK_MS = 7 * 24 * 60 * 60_000;
 const IDLE: BackupProgress = { running: false, step: '', permille: null };
 const CONTRACT = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
@@ -119,6 +120,7 @@ export class StandinDesk {
   #listeners = new Set<(changed: Changed) => void>();
   #events = 0;
   #backingUp: BackupProgress = IDLE;
+  #looked: (() => void) | undefined;
 
   onChanged(heard: (changed: Changed) => void): () => void {
     this.#listeners.add(heard);
@@ -148,7 +150,10 @@ export class StandinDesk {
       }),
       export_csv: (a) => ({ ...this.exportCsv(a.filter), path: a.path }),
       backup: (a) => ({ ...this.#backup(a.passphrase), path: a.path }),
-      backup_progress: () => this.#backingUp,
+      backup_progress: () => {
+        this.#looked?.();
+        return this.#backingUp;
+      },
       hosts: () => [...this.hosts],
       shared_budgets: () => this.shared.map((shared) => this.#sharedView(shared)),
       signals: () => this.#signals.views(Date.now()),
@@ -289,7 +294,10 @@ export class StandinDesk {
   async saveBackup(passphrase: string): Promise<BackupMade> {
     for (const step of ['copying', 'sealing', 'reading', 'proving', 'placing']) {
       this.#backingUp = { running: true, step, permille: step === 'sealing' ? 500 : null };
-      await new Promise((resolve) => setTimeout(resolve, BACKUP_STEP_MS));
+      await new Promise<void>((resolve) => {
+        this.#looked = resolve;
+        setTimeout(resolve, BACKUP_STEP_MS);
+      });
     }
     this.#backingUp = IDLE;
     return this.#backup(passphrase);
