@@ -20,7 +20,7 @@ import { fail, KEYCHAIN, StandinVault, TREASURY, WORDS, type Table } from './vau
 const QUESTION_MS = 10 * 60_000;
 const SETTLE_MS = 900;
 /** A step of a backup ends once somebody has looked at it, or after this. */
-const BACKUP_STEP_MS = 400;
+const BACKUP_STEP_MS = 350;
 const WEEK_MS = 7 * 24 * 60 * 60_000;
 const IDLE: BackupProgress = { running: false, step: '', permille: null };
 const CONTRACT = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
@@ -292,6 +292,7 @@ export class StandinDesk {
 
   /** Makes a backup where the owner would have chosen, in steps that can be watched. */
   async saveBackup(passphrase: string): Promise<BackupMade> {
+    this.#checkBackup(passphrase);
     for (const step of ['copying', 'sealing', 'reading', 'proving', 'placing']) {
       this.#backingUp = { running: true, step, permille: step === 'sealing' ? 500 : null };
       await new Promise<void>((resolve) => {
@@ -303,8 +304,12 @@ export class StandinDesk {
     return this.#backup(passphrase);
   }
 
-  #backup(passphrase: string): BackupMade {
+  #checkBackup(passphrase: string): void {
     if (Array.from(passphrase).length < 8) fail('bad_input', 'this passphrase cannot be used for a backup: it has fewer than 8 characters');
+  }
+
+  #backup(passphrase: string): BackupMade {
+    this.#checkBackup(passphrase);
     if (this.diskFull) fail('disk', 'the disk is full, so the backup could not be written', 'Free some space, or choose another disk.');
     const [at, events] = [Date.now(), this.#events];
     this.lastBackup = { at, events };
