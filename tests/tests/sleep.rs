@@ -3,13 +3,14 @@
 #![cfg(target_os = "linux")]
 
 use imprest_tests::{Desk, Obstacle, until};
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, PipeReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 use zbus::Connection;
-use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath};
+use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath, Value};
 
 const LOGIND: &str = "org.freedesktop.login1";
 const PATH: &str = "/org/freedesktop/login1";
@@ -77,6 +78,22 @@ async fn manager(bus: &Bus, delays: &Delays) -> zbus::Result<Connection> {
         .await
 }
 
+/// What a desktop that locks by itself has its session say.
+async fn changes(manager: &Connection, property: &str, value: bool) {
+    let changed = HashMap::from([(property, Value::from(value))]);
+    let body = ("org.freedesktop.login1.Session", changed, Vec::<&str>::new());
+    let told = manager
+        .emit_signal(
+            None::<&str>,
+            OWN_SESSION,
+            "org.freedesktop.DBus.Properties",
+            "PropertiesChanged",
+            &body,
+        )
+        .await;
+    told.expect("the bus takes it");
+}
+
 async fn tell(manager: &Connection, path: &str, interface: &str, member: &str) {
     let told = match member {
         "Lock" => manager.emit_signal(None::<&str>, path, interface, member, &()).await,
@@ -124,6 +141,18 @@ async fn the_vault_locks_before_the_computer_sleeps_and_with_the_screen() -> Res
     assert_eq!(stage(&desk)?, "open");
     tell(&manager, OWN_SESSION, "org.freedesktop.login1.Session", "Lock").await;
     becomes(&desk, "locked")?;
+
+    for (property, value) in [("LockedHint", true), ("Active", false)] {
+        desk.owner(&["unlock"])?.done()?;
+        assert_eq!(stage(&desk)?, "open");
+        changes(&manager, property, value).await;
+        becomes(&desk, "locked")?;
+    }
+    // Coming back unlocks nothing, and locks nothing that the owner has opened since.
+    desk.owner(&["unlock"])?.done()?;
+    changes(&manager, "LockedHint", false).await;
+    changes(&manager, "Active", true).await;
+    assert_eq!(stage(&desk)?, "open");
     drop(manager);
     Ok(())
 }

@@ -145,6 +145,9 @@ pub async fn restore(context: &Context, args: &RestoreArgs) -> Result<End, Fault
         "Nothing is paid before the desk has read the chain for what was spent since the backup.",
     )?;
     screen.line("That takes some minutes; `imprest status` tells when it is done.")?;
+    screen.line(
+        "Limits, freezes and revoked tokens are those of the backup: look at the agents first.",
+    )?;
     Ok(End::Done)
 }
 

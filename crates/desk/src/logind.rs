@@ -1,16 +1,18 @@
 //! What Linux' session manager tells: that the computer goes to sleep, and that the screen of this
-//! user's session was locked.
+//! user's session was locked or another session is in front of it.
 
 use crate::desk::Desk;
 use crate::locks::SystemEvent;
 use futures::StreamExt;
+use std::collections::HashMap;
 use zbus::message::Type;
-use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath};
+use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath, OwnedValue};
 use zbus::{Connection, MatchRule, Message, MessageStream, Proxy};
 
 const LOGIND: &str = "org.freedesktop.login1";
 const MANAGER: &str = "org.freedesktop.login1.Manager";
 const SESSION: &str = "org.freedesktop.login1.Session";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const PATH: &str = "/org/freedesktop/login1";
 /// How many signals may wait to be heard.
 const QUEUE: usize = 16;
@@ -24,8 +26,9 @@ pub(crate) async fn follow(desk: &Desk) -> zbus::Result<()> {
     let manager = Proxy::new(&bus, LOGIND, PATH, MANAGER).await?;
     let mut sleeps = signals(&bus, MANAGER, "PrepareForSleep").await?;
     let mut locks = signals(&bus, SESSION, "Lock").await?;
+    let mut changes = signals(&bus, PROPERTIES, "PropertiesChanged").await?;
     // Held until the vault is locked, so that the computer does not sleep before that.
-    let mut delay = Some(delay_sleep(&manager).await?);
+    let mut delay = delay_sleep(&manager).await;
     loop {
         tokio::select! {
             Some(message) = sleeps.next() => {
@@ -33,11 +36,17 @@ pub(crate) async fn follow(desk: &Desk) -> zbus::Result<()> {
                     desk.on_system_event(SystemEvent::Sleeps).await;
                     delay = None;
                 } else if delay.is_none() {
-                    delay = Some(delay_sleep(&manager).await?);
+                    delay = delay_sleep(&manager).await;
                 }
             }
             Some(message) = locks.next() => {
                 if is_own(&bus, &message?).await {
+                    desk.on_system_event(SystemEvent::SessionLocked).await;
+                }
+            }
+            Some(message) = changes.next() => {
+                let message = message?;
+                if leaves_the_screen(&message) && is_own(&bus, &message).await {
                     desk.on_system_event(SystemEvent::SessionLocked).await;
                 }
             }
@@ -60,8 +69,24 @@ async fn signals(
     MessageStream::for_match_rule(rule, bus, Some(QUEUE)).await
 }
 
-async fn delay_sleep(manager: &Proxy<'_>) -> zbus::Result<OwnedFd> {
-    manager.call("Inhibit", &("sleep", "Imprest", "The vault is locked first", "delay")).await
+/// Asks for sleep to wait. Without leave for it the vault is locked all the same, if maybe only
+/// after the computer wakes.
+async fn delay_sleep(manager: &Proxy<'_>) -> Option<OwnedFd> {
+    let words = ("sleep", "Imprest", "The vault is locked first", "delay");
+    let delay = manager.call("Inhibit", &words).await;
+    delay.inspect_err(|error| tracing::debug!(%error, "sleep does not wait")).ok()
+}
+
+/// Whether a session says that its screen was locked, or that another one is in front. Desktops that
+/// lock by themselves tell of it so, and not by the signal that asks them to lock.
+fn leaves_the_screen(message: &Message) -> bool {
+    type Changed = (String, HashMap<String, OwnedValue>, Vec<String>);
+    let body = message.body();
+    let Ok((interface, changed, _)) = body.deserialize::<Changed>() else { return false };
+    let becomes = |name: &str, value: bool| {
+        changed.get(name).is_some_and(|now| bool::try_from(now).is_ok_and(|now| now == value))
+    };
+    interface == SESSION && (becomes("LockedHint", true) || becomes("Active", false))
 }
 
 /// Whether a session that was locked belongs to the user this desk runs as. One that cannot be

@@ -45,7 +45,7 @@ impl Desk {
         // From here on nothing may fail: the words are shown this once.
         let list: Vec<String> = words.words().map(str::to_owned).collect();
         self.owner_made_it(&list);
-        self.remember_generation().await;
+        self.accept_generation().await;
         self.after_opening().await;
         Ok(NewVault { words: list, way: way_word.into(), keychain })
     }
@@ -140,7 +140,7 @@ impl Desk {
         .await?;
         self.inner.note_presence(presence);
         // The owner has said by the words that this is the vault, older copy or not.
-        self.remember_generation().await;
+        self.accept_generation().await;
         self.forget(gone).await;
         self.opened().await
     }
@@ -161,11 +161,11 @@ impl Desk {
         Ok(vault.slots().into_iter().map(view).collect())
     }
 
-    /// Sets a new passphrase in place of the one given.
+    /// Sets a new passphrase in place of the one given, wherever the vault takes it.
     ///
     /// # Errors
-    /// `wrong_passphrase`, `keychain`, `bad_input` for the new one, or the disk; the old one holds
-    /// then.
+    /// `wrong_passphrase`, `keychain` also for a way in whose keychain is not here, `bad_input` for
+    /// the new one, or the disk; the old one holds then.
     pub async fn change_passphrase(
         &self,
         passphrase: String,
@@ -173,7 +173,9 @@ impl Desk {
     ) -> Result<Vec<WayView>, Problem> {
         let (vault, key) = self.owner_key(&SecretText::new(passphrase)).await?;
         let new = SecretText::new(new_passphrase);
-        blocking(move || vault.change_passphrase_with(&key, &new)).await?;
+        let keychain = &self.inner.slot_keychain;
+        let part = vault.keychain_secret_for(keychain, SlotKind::Strong).await.ok();
+        blocking(move || vault.change_passphrase_with(&key, part.as_ref(), &new)).await?;
         self.ways_changed().await
     }
 
@@ -365,8 +367,20 @@ impl Desk {
         *self.inner.vault_note.write().unwrap_or_else(PoisonError::into_inner) = note;
     }
 
-    /// Remembers how often the file has been written.
+    /// Remembers how often the file has been written. A keychain that answers only now, and knows of
+    /// a later file than this one, keeps what it knows.
     pub(crate) async fn remember_generation(&self) {
+        let Some(vault) = self.inner.vault() else { return };
+        match self.refuse_older_vault(&vault).await {
+            Ok(()) => self.accept_generation().await,
+            Err(problem) => {
+                tracing::error!(%problem, "this is not remembered as the last vault file")
+            }
+        }
+    }
+
+    /// Remembers this file as the last one, whatever was known.
+    async fn accept_generation(&self) {
         let Some(vault) = self.inner.vault() else { return };
         *self.inner.vault_note.write().unwrap_or_else(PoisonError::into_inner) = None;
         let generation = vault.generation().to_string();

@@ -12,7 +12,7 @@ mod seal;
 use crate::error::VaultError;
 use crate::kdf::KdfCost;
 use crate::secret::Secret32;
-use crate::slots::{KeyRef, WayRef};
+use crate::slots::{KeyRef, KeychainSecret, WayRef};
 use crate::treasury::Treasury;
 use contents::Contents;
 pub(crate) use form2::{OpenedBy, Slot};
@@ -73,6 +73,35 @@ impl Opened {
             return Err(VaultError::OldForm);
         }
         self.insert(way, cost)
+    }
+
+    /// Sets a new passphrase wherever one is taken, `part` being what a keychain keeps for its slot.
+    /// All or nothing: one that kept the old passphrase would still open the vault.
+    pub(crate) fn set_passphrase(
+        &mut self,
+        part: Option<&KeychainSecret>,
+        new: &str,
+        cost: KdfCost,
+    ) -> Result<(), VaultError> {
+        let taking: Vec<(SlotId, Option<String>)> = self
+            .slots
+            .iter()
+            .filter(|slot| slot.opened_by.kdf().is_some())
+            .map(|slot| (slot.id, slot.opened_by.keychain().map(str::to_owned)))
+            .collect();
+        // The list is the newest first, and each is put before the others.
+        for (slot, keychain) in taking.into_iter().rev() {
+            let way = match (keychain, part) {
+                (None, _) => WayRef::Passphrase(new),
+                (Some(_), Some(part)) if part.slot().0 == slot => WayRef::Strong(part, new),
+                (Some(recorded), part) => {
+                    let found = part.map_or("none that answers", KeychainSecret::keychain);
+                    return Err(VaultError::OtherKeychain { recorded, found: found.to_owned() });
+                }
+            };
+            self.put_way(way, cost)?;
+        }
+        Ok(())
     }
 
     /// Makes this the only way in beside the words.

@@ -491,29 +491,41 @@ impl Vault {
     /// # Errors
     /// As [`Vault::change_passphrase_with`].
     pub fn change_passphrase(&self, old: &SecretText, new: &SecretText) -> Result<(), VaultError> {
-        let old = KeyRef::Way(WayRef::Passphrase(old.expose()));
-        self.put(old, WayRef::Passphrase(new.expose()))
+        self.set_passphrase(KeyRef::Way(WayRef::Passphrase(old.expose())), None, new)
     }
 
-    /// Sets a new passphrase in the slot that `old` opens: the passphrase alone, or together with
-    /// the same keychain.
+    /// Sets a new passphrase in every slot that takes one: alone, or together with a keychain. `old`
+    /// opens one of them; `part` is the keychain's for another, where `old` does not carry it.
     ///
     /// # Errors
-    /// [`VaultError::NoPassphraseSlot`] when `old` has none; the old one wrong; the new one out of
-    /// bounds; the disk, in which case the old one still holds.
+    /// [`VaultError::NoPassphraseSlot`] when `old` has none; [`VaultError::OtherKeychain`] for a
+    /// slot whose keychain gave no part, because it would go on opening with the old passphrase; the
+    /// old one wrong; the new one out of bounds; the disk. The old one still holds then.
     pub fn change_passphrase_with(
         &self,
         old: &OwnerKey,
+        part: Option<&KeychainSecret>,
         new: &SecretText,
     ) -> Result<(), VaultError> {
-        let way = match old {
-            OwnerKey::Way(WayIn::Passphrase(_)) => WayRef::Passphrase(new.expose()),
-            OwnerKey::Way(WayIn::Strong { keychain, .. }) => WayRef::Strong(keychain, new.expose()),
+        let part = match old {
+            OwnerKey::Way(WayIn::Passphrase(_)) => part,
+            OwnerKey::Way(WayIn::Strong { keychain, .. }) => Some(keychain),
             OwnerKey::Way(WayIn::Everyday(_)) | OwnerKey::Words(_) => {
                 return Err(VaultError::NoPassphraseSlot);
             }
         };
-        self.put(old.as_ref(), way)
+        self.set_passphrase(old.as_ref(), part, new)
+    }
+
+    fn set_passphrase(
+        &self,
+        old: KeyRef<'_>,
+        part: Option<&KeychainSecret>,
+        new: &SecretText,
+    ) -> Result<(), VaultError> {
+        check_way(WayRef::Passphrase(new.expose()))?;
+        let cost = self.cost();
+        self.change(old, |opened| opened.set_passphrase(part, new.expose(), cost)).map(drop)
     }
 
     /// Adds a way in. A passphrase takes the place of the passphrase there was.

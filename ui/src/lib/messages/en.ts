@@ -760,7 +760,7 @@ export const en = {
       last: (at: string, since: string) => (since === '0' ? `Last backup ${at}; nothing has happened since.` : `Last backup ${at}; ${since === '1' ? '1 event' : `${since} events`} since.`),
       make: 'Back up…',
       title: 'Back up the desk',
-      body: 'Choose a passphrase for the backup, and keep it where you will find it. Whoever has the file and its passphrase has the books; the keys in it stay sealed by the desk’s own passphrase and recovery words.',
+      body: 'Choose a passphrase for the backup, and keep it where you will find it. Whoever has the file and its passphrase has the books; the keys in it stay sealed as they are here. On another machine the 24 words open them.',
       choose: 'Choose a file…',
       choosing: 'Waiting for a file to be chosen…',
       progress: (step: string, percent: number | null) => {
@@ -775,7 +775,7 @@ export const en = {
       restore: 'Put a backup back',
       restoreBody: 'Quit the desk, then run this in a terminal with the file’s path in place of FILE. It is proven before anything is put in place, and what lies there now is moved aside.',
       command: 'imprest restore FILE --replace',
-      restoreAfter: 'After it the desk reads the chain before it pays anything: what was spent since the backup is found and counted, so an older backup never refills a budget.',
+      restoreAfter: 'After it the desk reads the chain before it pays anything: what was spent since the backup is found and counted, so an older backup never refills a budget. Limits, freezes and revoked tokens are those of the backup: look at the agents before you unlock.',
     },
     about: 'About',
     version: 'Version',

@@ -150,20 +150,47 @@ async fn the_passphrase_of_a_strong_slot_changes_with_its_keychain_kept() {
     let keychain = Keychain::in_memory();
     let Made { vault, path, .. } = &strong(&keychain).await;
     let old = strong_key(vault, &keychain, "correct horse").await;
-    vault.change_passphrase_with(&old, &text("battery staple")).expect("changes");
+    vault.change_passphrase_with(&old, None, &text("battery staple")).expect("changes");
     let again = Vault::open(path).expect("opens");
     assert_eq!(kinds(&again), [SlotKind::Strong, SlotKind::Recovery]);
     assert!(matches!(refusal(again.unlock_with(&old)), VaultError::WrongPassphrase));
     again.unlock_with(&strong_key(&again, &keychain, "battery staple").await).expect("unlocks");
     let short = refusal(again.change_passphrase_with(
         &strong_key(&again, &keychain, "battery staple").await,
+        None,
         &text("short"),
     ));
     assert!(matches!(short, VaultError::PassphraseTooShort { .. }));
     let part = again.keychain_secret(&keychain).await.expect("given");
     let no_passphrase =
-        again.change_passphrase_with(&OwnerKey::everyday(part), &text("battery staple"));
+        again.change_passphrase_with(&OwnerKey::everyday(part), None, &text("battery staple"));
     assert!(matches!(refusal(no_passphrase), VaultError::NoPassphraseSlot));
+}
+
+/// A slot that kept the old passphrase would make the change worth nothing.
+#[tokio::test]
+async fn a_new_passphrase_is_the_only_one_from_then_on() {
+    let keychain = Keychain::in_memory();
+    let Made { vault, path, .. } = &strong(&keychain).await;
+    let old = async |vault: &Vault| strong_key(vault, &keychain, "correct horse").await;
+    let alone = WayIn::Passphrase(text("correct horse"));
+    vault.put_way(&old(vault).await, &alone).expect("added");
+    let by_passphrase = OwnerKey::passphrase(text("correct horse"));
+    let unreached = vault.change_passphrase_with(&by_passphrase, None, &text("battery staple"));
+    assert!(matches!(refusal(unreached), VaultError::OtherKeychain { .. }));
+    vault.unlock(&text("correct horse")).expect("nothing has changed");
+    let part = vault.keychain_secret(&keychain).await.expect("given");
+    vault
+        .change_passphrase_with(&by_passphrase, Some(&part), &text("battery staple"))
+        .expect("changes");
+    let again = Vault::open(path).expect("opens");
+    assert_eq!(kinds(&again), [SlotKind::Passphrase, SlotKind::Strong, SlotKind::Recovery]);
+    for old in [by_passphrase, old(&again).await] {
+        assert!(matches!(refusal(again.unlock_with(&old)), VaultError::WrongPassphrase));
+    }
+    again.unlock(&text("battery staple")).expect("alone");
+    again.lock();
+    again.unlock_with(&strong_key(&again, &keychain, "battery staple").await).expect("both");
 }
 
 #[tokio::test]
