@@ -715,11 +715,11 @@ describe('proof', () => {
       await page.fill(at('passphrase-again'), `${PASSPHRASE}!`);
       assert.ok(await page.isDisabled(at('backup-save')));
       await page.fill(at('passphrase-again'), PASSPHRASE);
-      await page.evaluate(() => { window.imprestStandin.diskFull = true; });
+      await page.evaluate(() => { window.imprestStandin.backups.diskFull = true; });
       await page.keyboard.press('Enter');
       await page.waitForSelector(`${at('backup-progress')} >> text=/Sealing, 50 %|Reading it back|Proving/`);
       await page.waitForSelector(`${at('problem')}[data-code="disk"]`);
-      await page.evaluate(() => { window.imprestStandin.diskFull = false; });
+      await page.evaluate(() => { window.imprestStandin.backups.diskFull = false; });
       await page.click(at('backup-save'));
       await page.waitForSelector(at('backup-dialog'), { state: 'detached' });
       await page.waitForSelector(`${at('note')} >> text=/opened and proven/`);

@@ -15,21 +15,21 @@ describe('the stand-in keeps backups', () => {
   test('one is due at first, and again a week after the last', async () => {
     const it = desk();
     expect(it.status().backup).toMatchObject({ last_at: null, note: expect.stringContaining('No backup') as string });
-    const made = await it.saveBackup('a passphrase of its own');
+    const made = await it.backups.save('a passphrase of its own');
     expect(it.status().backup).toEqual({ last_at: made.made_at, events_since: 0, note: null });
-    it.lastBackup = { at: Date.now() - 8 * DAY_MS, events: made.events - 1 };
+    it.backups.last = { at: Date.now() - 8 * DAY_MS, events: made.events - 1 };
     expect(it.status().backup).toMatchObject({ events_since: 1, note: expect.stringContaining('week') as string });
   });
 
   test('it is watched while it is made, and refused by name', async () => {
     const it = desk();
-    const making = it.saveBackup('a passphrase of its own');
+    const making = it.backups.save('a passphrase of its own');
     expect(await it.run('backup_progress', {})).toEqual({ running: true, step: 'copying', permille: null });
     await making;
     expect(await it.run('backup_progress', {})).toEqual({ running: false, step: '', permille: null });
-    await expect(it.saveBackup('short')).rejects.toMatchObject({ code: 'bad_input' });
-    it.diskFull = true;
-    await expect(it.saveBackup('a passphrase of its own')).rejects.toMatchObject({ code: 'disk' });
+    await expect(it.backups.save('short')).rejects.toMatchObject({ code: 'bad_input' });
+    it.backups.diskFull = true;
+    await expect(it.backups.save('a passphrase of its own')).rejects.toMatchObject({ code: 'disk' });
   });
 });
 

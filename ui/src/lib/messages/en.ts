@@ -140,6 +140,7 @@ export const en = {
       title: 'Choose a passphrase',
       body: 'It seals the keys on this machine. Nobody can reset it for you; the recovery words in the next step are the only other way in.',
       first: 'Passphrase',
+      firstNew: 'New passphrase',
       second: 'The same again',
       differ: 'The two are not the same.',
       submit: 'Make the vault',
@@ -208,7 +209,7 @@ export const en = {
     busy: 'Checking…',
     left: (span: Span) => `Raising is open for ${long(span)}`,
     end: 'End now',
-    lockedWord: 'The window is locked',
+    lockedWord: 'The window is locked.',
     lockedSays: 'Nobody was here for a while. Agents go on within their limits; approving and raising ask for your passphrase.',
   },
 

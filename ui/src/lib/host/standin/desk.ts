@@ -1,6 +1,6 @@
 import type { Commands } from '../generated/commands';
 import type {
-  ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, BackupMade, BackupProgress, Books, BudgetForm, Changed,
+  ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, Books, BudgetForm, Changed,
   DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, NewVault, Overview, Pace, RehearsalView, SharedView, SignalView, Verified,
   WindowRow,
 } from '../generated/types';
@@ -8,6 +8,8 @@ import { raises } from '../../budget';
 import { shown, toUnits } from '../../money';
 import { budgetNotes } from '../../notes';
 import { noteWords } from '../../words';
+import { StandinBackups } from './backup';
+import { hex } from './hash';
 import { rehearse } from './rehearse';
 import {
   ASSET, BOUNDING, DANGERS, decide, decimal, elapsedPermille, endOf, figure, inForce, isNear, LIMITS, PLACES, SAID, sentence, startOf, units, WINDOWS,
@@ -19,10 +21,6 @@ import { fail, KEYCHAIN, StandinVault, TREASURY, WORDS, type Table } from './vau
 /** How long a question stands, and how long the practice chain takes. */
 const QUESTION_MS = 10 * 60_000;
 const SETTLE_MS = 900;
-/** A step of a backup ends once somebody has looked at it, or after this. */
-const BACKUP_STEP_MS = 350;
-const WEEK_MS = 7 * 24 * 60 * 60_000;
-const IDLE: BackupProgress = { running: false, step: '', permille: null };
 const CONTRACT = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
 export const SHOP_ADDRESS = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
 interface Agent {
@@ -72,17 +70,6 @@ export interface Ask {
   at?: number;
 }
 
-const hex = (text: string, length: number): string => {
-  // A small mixing function: looks like a hash, and is the same on every run.
-  let out = '';
-  for (let round = 0; out.length < length; round++) {
-    let h = 2166136261 ^ round;
-    for (const c of text) h = Math.imul(h ^ (c.codePointAt(0) ?? 0), 16777619) >>> 0;
-    out += h.toString(16).padStart(8, '0');
-  }
-  return out.slice(0, length);
-};
-
 /** States in which money is reserved or signed away and not yet settled. */
 const HELD = ['held', 'delivered', 'unknown'];
 
@@ -111,16 +98,11 @@ export class StandinDesk {
   /** How many events the vault has not sealed yet. */
   sealedBehind = 0;
   copyChecked = true;
-  /** When the last backup was made, and the events it holds. */
-  lastBackup: { at: number; events: number } | null = null;
-  /** Set to have the next backup fail as a full disk does. */
-  diskFull = false;
   readonly vault = new StandinVault(() => this.changed('status'));
+  readonly backups = new StandinBackups(() => this.#events, () => this.changed('status'));
   #signals = new Signals();
   #listeners = new Set<(changed: Changed) => void>();
   #events = 0;
-  #backingUp: BackupProgress = IDLE;
-  #looked: (() => void) | undefined;
 
   onChanged(heard: (changed: Changed) => void): () => void {
     this.#listeners.add(heard);
@@ -149,11 +131,8 @@ export class StandinDesk {
         seal_checked: this.vault.stage === 'open', copy_checked: this.copyChecked,
       }),
       export_csv: (a) => ({ ...this.exportCsv(a.filter), path: a.path }),
-      backup: (a) => ({ ...this.#backup(a.passphrase), path: a.path }),
-      backup_progress: () => {
-        this.#looked?.();
-        return this.#backingUp;
-      },
+      backup: (a) => ({ ...this.backups.make(a.passphrase), path: a.path }),
+      backup_progress: () => this.backups.look(),
       hosts: () => [...this.hosts],
       shared_budgets: () => this.shared.map((shared) => this.#sharedView(shared)),
       signals: () => this.#signals.views(Date.now()),
@@ -206,11 +185,7 @@ export class StandinDesk {
       signals: this.#signals.open(Date.now()),
       clock_behind_s: this.clockBehindS,
       copy_note: this.copyChecked ? null : 'No copy of the ledger’s end can be kept in the system keychain, so an older ledger put in its place would not be noticed.',
-      backup: {
-        last_at: this.lastBackup === null ? null : new Date(this.lastBackup.at).toISOString(),
-        events_since: this.#events - (this.lastBackup?.events ?? 0),
-        note: this.#backupNote(),
-      },
+      backup: this.backups.status(),
       keychain: 'ready',
       keychain_note: null,
       network: {
@@ -288,39 +263,6 @@ export class StandinDesk {
   exportCsv(filter: ActivityFilter): Exported {
     const rows = this.rows().filter((row) => this.#matches(row, filter)).length;
     return { path: '/home/owner/Documents/imprest-activity.csv', rows, sha256: hex(`csv${rows}`, 64) };
-  }
-
-  /** Makes a backup where the owner would have chosen, in steps that can be watched. */
-  async saveBackup(passphrase: string): Promise<BackupMade> {
-    this.#checkBackup(passphrase);
-    for (const step of ['copying', 'sealing', 'reading', 'proving', 'placing']) {
-      this.#backingUp = { running: true, step, permille: step === 'sealing' ? 500 : null };
-      await new Promise<void>((resolve) => {
-        this.#looked = resolve;
-        setTimeout(resolve, BACKUP_STEP_MS);
-      });
-    }
-    this.#backingUp = IDLE;
-    return this.#backup(passphrase);
-  }
-
-  #checkBackup(passphrase: string): void {
-    if (Array.from(passphrase).length < 8) fail('bad_input', 'this passphrase cannot be used for a backup: it has fewer than 8 characters');
-  }
-
-  #backup(passphrase: string): BackupMade {
-    this.#checkBackup(passphrase);
-    if (this.diskFull) fail('disk', 'the disk is full, so the backup could not be written', 'Free some space, or choose another disk.');
-    const [at, events] = [Date.now(), this.#events];
-    this.lastBackup = { at, events };
-    this.changed('status');
-    return { path: '/media/stick/imprest.age', bytes: 40_960 + events * 512, sha256: hex(`backup${events}`, 64), made_at: new Date(at).toISOString(), events };
-  }
-
-  #backupNote(): string | null {
-    if (this.#events === (this.lastBackup?.events ?? 0)) return null;
-    if (this.lastBackup === null) return 'No backup has been made yet. Without one, a lost disk loses the books.';
-    return Date.now() - this.lastBackup.at < WEEK_MS ? null : 'The last backup is more than a week old.';
   }
 
   addAgent(name: string, grade: string, budget: BudgetForm, shared: string | null = null): NewCredential {

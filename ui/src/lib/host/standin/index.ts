@@ -34,7 +34,7 @@ export function hostOf(desk: StandinDesk): Host {
     call,
     onChanged: (heard) => desk.onChanged(heard),
     exportActivity: async (filter) => desk.exportCsv(filter),
-    saveBackup: async (passphrase) => desk.saveBackup(passphrase),
+    saveBackup: async (passphrase) => desk.backups.save(passphrase),
     ready: async () => {
       desk.readyCount += 1;
     },
