@@ -437,41 +437,35 @@ fn differs<R: Row>(disk: &Connection, table: &Table<R>) -> Result<Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apply::Place;
+    use crate::event::Order;
     use alloy_primitives::{Address, B256};
-    use imprest_domain::{PaymentState, Units};
+    use imprest_domain::{AssetId, Intent, Payee, PaymentState, Units};
 
     fn payment(number: usize, state: PaymentState) -> PaymentRow {
-        PaymentRow {
-            payment: PaymentId::from_tail(&number.to_string()).unwrap(),
-            seq: number as u64,
-            agent: AgentId::from_tail("1").unwrap(),
+        let asset = AssetId { chain_id: 1, contract: Address::ZERO };
+        let order = Order {
+            intent: Intent {
+                agent: AgentId::from_tail("1").unwrap(),
+                payee: Payee { origin: String::new(), pay_to: Address::ZERO, asset },
+                value: Units::ZERO,
+                agent_max: None,
+                for_other_resource: false,
+            },
             client_key: None,
             request_sha256: B256::ZERO,
-            state,
-            what: String::new(),
             url: String::new(),
             method: String::new(),
+            what: String::new(),
             purpose: None,
             task: None,
-            origin: String::new(),
-            pay_to: Address::ZERO,
-            chain_id: 1,
-            contract: Address::ZERO,
-            value: Units::ZERO,
-            verdict_seq: number as u64,
-            spans: None,
-            from_address: None,
-            nonce: None,
-            valid_after_s: None,
-            valid_before_s: None,
-            response_status: None,
-            response_sha256: None,
-            tx: None,
-            block: None,
-            note: None,
-            at_ms: 0,
-            updated_ms: 0,
-        }
+            offer: String::new(),
+            max_timeout_s: 60,
+            kept_request: None,
+            credential: None,
+        };
+        let payment = PaymentId::from_tail(&number.to_string()).unwrap();
+        PaymentRow::begun(payment, order, state, Place { seq: number as u64, at_ms: 0 })
     }
 
     fn learn<R: Row>(books: &mut Books, row: R)

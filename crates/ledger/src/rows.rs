@@ -1,12 +1,14 @@
 //! The rows the log adds up to: one struct a table, in the tables' own words.
 
+use crate::apply::Place;
 use crate::cell::{Cell, Json, column};
 use crate::error::LedgerError;
+use crate::event::Order;
 use crate::table::{Row, Sql};
 use alloy_primitives::{Address, B256};
 use imprest_domain::{
-    AgentId, ApprovalId, AssetId, Budget, Grade, HourUse, Payee, PaymentId, PaymentState, RefillId,
-    SharedId, SignalKind, Subject, Units, Window,
+    AgentId, ApprovalId, AssetId, Budget, Grade, HourUse, Intent, Payee, PaymentId, PaymentState,
+    RefillId, SharedId, SignalKind, Subject, Units, Window,
 };
 use rusqlite::types::ToSqlOutput;
 use std::sync::{Arc, LazyLock};
@@ -231,6 +233,47 @@ rows! {
 pub(crate) struct Span(pub(crate) Arc<str>, pub(crate) Window, pub(crate) String);
 
 impl PaymentRow {
+    /// A payment of which only the beginning has happened.
+    pub(crate) fn begun(
+        payment: PaymentId,
+        order: Order,
+        state: PaymentState,
+        place: Place,
+    ) -> PaymentRow {
+        let Intent { agent, payee, value, .. } = order.intent;
+        PaymentRow {
+            payment,
+            seq: place.seq,
+            agent,
+            client_key: order.client_key,
+            request_sha256: order.request_sha256,
+            state,
+            what: order.what,
+            url: order.url,
+            method: order.method,
+            purpose: order.purpose,
+            task: order.task,
+            origin: payee.origin,
+            pay_to: payee.pay_to,
+            chain_id: payee.asset.chain_id,
+            contract: payee.asset.contract,
+            value,
+            verdict_seq: place.seq,
+            spans: None,
+            from_address: None,
+            nonce: None,
+            valid_after_s: None,
+            valid_before_s: None,
+            response_status: None,
+            response_sha256: None,
+            tx: None,
+            block: None,
+            note: None,
+            at_ms: place.at_ms,
+            updated_ms: place.at_ms,
+        }
+    }
+
     /// Who is paid.
     pub(crate) fn payee(&self) -> Payee {
         Payee {

@@ -6,12 +6,15 @@ mod common;
 use common::*;
 use imprest_domain::{B256, Danger, Grade, SignalKind, Subject};
 use imprest_ledger::{
-    Delivery, Event, Head, HeadCopy, Ledger, LedgerError, OpenOptions, Reserved, SealKey,
+    Clock, Delivery, Event, Head, HeadCopy, Ledger, LedgerError, OpenOptions, Reserved, SealKey,
 };
+use jiff::Timestamp;
 use rusqlite::Connection;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 const NONE: [&str; 0] = [];
 
@@ -290,9 +293,20 @@ async fn whoever_watches_is_told_of_commits_and_of_nothing_else() {
     assert_eq!(*watch.borrow(), desk.ledger.head());
 }
 
+/// The system's clock, telling of each time that it is read: the writer reads it as it begins a job.
+fn clock_that_tells(begun: &Arc<Notify>) -> OpenOptions {
+    let begun = Arc::clone(begun);
+    let read = move || {
+        begun.notify_one();
+        Timestamp::now()
+    };
+    OpenOptions { clock: Some(Clock::new(read)), vfs: None }
+}
+
 #[tokio::test]
 async fn who_only_looks_waits_for_nobody_and_who_writes_does() {
-    let desk = Desk::open(10, 100).await;
+    let begun = Arc::new(Notify::new());
+    let desk = Desk::with(budget(10, 100), clock_that_tells(&begun)).await;
     let other = Connection::open(desk.path()).expect("opens");
     other.execute_batch("BEGIN IMMEDIATE").expect("takes the file");
     let at_once = Duration::from_secs(3);
@@ -301,12 +315,18 @@ async fn who_only_looks_waits_for_nobody_and_who_writes_does() {
     let look = desk.ledger.preview(desk.order(1, None), usdc(), Danger::Calm);
     let seen = tokio::time::timeout(at_once, look).await;
     seen.expect("takes no lock").expect("decides");
+    let head = desk.ledger.head();
+    // A notice kept from before would end the wait below too early.
+    begun.notify_one();
+    begun.notified().await;
     let ledger = desk.ledger.clone();
     let freezing = tokio::spawn(async move { ledger.freeze().await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    begun.notified().await;
     assert!(!freezing.is_finished());
+    assert_eq!(desk.ledger.head(), head, "begun, and not written while another has the file");
     other.execute_batch("ROLLBACK").expect("lets go");
     freezing.await.expect("goes on").expect("freezes");
+    assert_eq!(desk.ledger.head().seq, head.seq + 1);
     desk.whole().await;
 }
 
