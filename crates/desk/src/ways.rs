@@ -234,7 +234,8 @@ impl Desk {
     }
 
     /// Makes the passphrase and this session's keychain together the only way in beside the words:
-    /// to move to another keychain, or after the old one was lost.
+    /// to move to another keychain. The present ways must still open; once the old keychain is
+    /// lost, [`Desk::recover`] comes first.
     ///
     /// # Errors
     /// `wrong_passphrase`, or `keychain` when there is none that works; nothing has changed then.
