@@ -1,7 +1,8 @@
 // A chain of one's own with the genuine USDC contract, for proving the seller without a desk.
 //
 // Starts the anvil of the practice kit on a free port, deploys Circle's FiatTokenV2_2 behind its
-// proxy, initialises it as the real one was, and mints to BUYER. Prints {"ready":true,...}; ends,
+// proxy, initialises it as the real one was, and mints to BUYER, on a chain that bears the id
+// CHAIN_ID. Prints {"ready":true,...}; ends,
 // and takes anvil with it, when its standard input closes.
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -19,13 +20,13 @@ import { mnemonicToAccount } from "viem/accounts";
 
 import { closeWithStdin, setting } from "./settings.mjs";
 
-const CHAIN_ID = 402499;
 const MINTED_UNITS = 100_000_000n; // 100 USDC
 const KIT = join(dirname(fileURLToPath(import.meta.url)), "../../assets/practice/node_modules");
 // The phrase every development chain knows; worth nothing anywhere else.
 const PHRASE = "test test test test test test test test test test test junk";
 
 const buyer = setting("BUYER", /^0x[0-9a-fA-F]{40}$/);
+const CHAIN_ID = Number(setting("CHAIN_ID", /^[1-9][0-9]{0,14}$/));
 const account = (addressIndex) => mnemonicToAccount(PHRASE, { addressIndex });
 
 function freePort() {

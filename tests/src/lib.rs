@@ -24,7 +24,7 @@ pub use chain::{rpc, token_balance};
 pub use desk::{Answer, Desk, PASSPHRASE, PracticeAddresses, Ready};
 pub use door::HttpDoor;
 pub use inside::{DialledClock, Inside};
-pub use merchant::{Merchant, OwnChain, Purchase, Settlement, Terms, buy};
+pub use merchant::{Merchant, OwnChain, Protocol, Purchase, Settlement, Terms, buy};
 #[cfg(target_os = "linux")]
 pub use session::{DesktopSession, until};
 #[cfg(target_os = "linux")]

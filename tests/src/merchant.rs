@@ -27,8 +27,30 @@ pub struct Terms {
     pub usdc_version: String,
 }
 
-/// A running official x402 v2 seller of `GET /report` (0.02), `GET /big` (0.75) and `POST /echo`
-/// (0.03 USDC); `GET /served` counts its deliveries and is free.
+/// What a seller speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// x402 version 2.
+    X402V2,
+    /// x402 version 1; the chain's id has to be [`OwnChain::V1_CHAIN_ID`].
+    X402V1,
+    /// The `Payment` scheme (MPP), an EVM charge.
+    Mpp,
+}
+
+impl Protocol {
+    /// The seller's program.
+    fn script(self) -> Result<Command, Obstacle> {
+        match self {
+            Protocol::X402V2 => script("merchant", "server.mjs"),
+            Protocol::X402V1 => script("v1", "server.mjs"),
+            Protocol::Mpp => script("merchant", "mpp.mjs"),
+        }
+    }
+}
+
+/// A running official seller of `GET /report` (0.02) and `GET /big` (0.75 USDC), and by x402 v2 of
+/// `POST /echo` (0.03); `GET /served` counts its deliveries and is free.
 #[derive(Debug)]
 pub struct Merchant {
     process: Started,
@@ -36,13 +58,20 @@ pub struct Merchant {
 }
 
 impl Merchant {
-    /// Starts a seller that is paid at `pay_to` under `terms`.
+    /// Starts an x402 v2 seller that is paid at `pay_to` under `terms`.
     ///
     /// # Errors
-    /// When Node.js or the packages of `tests/package.json` are missing, or the chain does not
-    /// answer.
+    /// As [`Merchant::speaking`].
     pub fn start(terms: &Terms, pay_to: &str) -> Result<Merchant, Obstacle> {
-        let mut command = script("server.mjs")?;
+        Merchant::speaking(Protocol::X402V2, terms, pay_to)
+    }
+
+    /// Starts a seller that is paid at `pay_to` under `terms`, by this protocol.
+    ///
+    /// # Errors
+    /// When Node.js or the packages of `tests` are missing, or the chain does not answer.
+    pub fn speaking(protocol: Protocol, terms: &Terms, pay_to: &str) -> Result<Merchant, Obstacle> {
+        let mut command = protocol.script()?;
         command
             .env("RPC_URL", &terms.rpc_url)
             .env("CHAIN_ID", terms.chain_id.to_string())
@@ -80,16 +109,30 @@ pub struct OwnChain {
 }
 
 impl OwnChain {
-    /// Starts anvil, deploys the genuine USDC contract and gives `buyer` 100 USDC.
+    /// The id of Base Sepolia, which x402 version 1 has a name for.
+    pub const V1_CHAIN_ID: u64 = 84_532;
+    /// An id that no public chain bears.
+    const CHAIN_ID: u64 = 402_499;
+
+    /// As [`OwnChain::with_id`], with an id that no public chain bears.
     ///
     /// # Errors
     /// When the practice kit or Node.js is missing.
     pub fn start(buyer: &str) -> Result<OwnChain, Obstacle> {
-        let process = Started::start(script("chain.mjs")?.env("BUYER", buyer), None, PATIENCE)?;
-        let chain_id = process.ready()["chain_id"].as_u64();
+        OwnChain::with_id(OwnChain::CHAIN_ID, buyer)
+    }
+
+    /// Starts anvil, deploys the genuine USDC contract and gives `buyer` 100 USDC.
+    ///
+    /// # Errors
+    /// When the practice kit or Node.js is missing.
+    pub fn with_id(chain_id: u64, buyer: &str) -> Result<OwnChain, Obstacle> {
+        let mut command = script("merchant", "chain.mjs")?;
+        command.env("BUYER", buyer).env("CHAIN_ID", chain_id.to_string());
+        let process = Started::start(&mut command, None, PATIENCE)?;
         let terms = Terms {
             rpc_url: process.ready_text("/rpc")?,
-            chain_id: chain_id.ok_or_else(|| Obstacle::new("The chain did not tell its id."))?,
+            chain_id,
             usdc: process.ready_text("/usdc")?,
             usdc_name: process.ready_text("/usdc_name")?,
             usdc_version: process.ready_text("/usdc_version")?,
@@ -135,7 +178,7 @@ pub struct Settlement {
 /// # Errors
 /// When Node.js is missing or the client fails; the message carries what it said.
 pub fn buy(terms: &Terms, method: &str, url: &str, buyer_key: &str) -> Result<Purchase, Obstacle> {
-    let output = script("pay.mjs")?
+    let output = script("merchant", "pay.mjs")?
         .env("URL", url)
         .env("METHOD", method)
         .env("CHAIN_ID", terms.chain_id.to_string())
@@ -150,14 +193,15 @@ pub fn buy(terms: &Terms, method: &str, url: &str, buyer_key: &str) -> Result<Pu
     })
 }
 
-fn script(name: &str) -> Result<Command, Obstacle> {
-    let folder = workspace_root().join("tests");
-    if !folder.join("node_modules").is_dir() {
+fn script(folder: &str, name: &str) -> Result<Command, Obstacle> {
+    let tests = workspace_root().join("tests");
+    let installed = if folder == "v1" { tests.join(folder) } else { tests.clone() };
+    if !installed.join("node_modules").is_dir() {
         return Err(Obstacle::new(
-            "The packages of tests/package.json are not installed. Run `cargo xtask setup`.",
+            "The packages of the journeys are not installed. Run `cargo xtask setup`.",
         ));
     }
     let mut command = Command::new("node");
-    command.arg(folder.join("merchant").join(name));
+    command.arg(tests.join(folder).join(name));
     Ok(command)
 }

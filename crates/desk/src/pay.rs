@@ -355,7 +355,7 @@ impl Inner {
             what: plain_line(what, 200),
             purpose: asked.purpose.as_deref().map(|text| plain(text, 500)),
             task: asked.task.as_deref().map(|text| plain_line(text, 200)),
-            offer: plain(quote.offer_raw.get(), OFFER_CHARS_MAX),
+            offer: plain(quote.offer(), OFFER_CHARS_MAX),
             max_timeout_s: quote.max_timeout_s,
             kept_request: Some(serde_json::to_vec(asked).map_err(|e| internal(&e))?),
             credential: None,

@@ -1,7 +1,8 @@
 //! Ways to pay over HTTP: ask what it costs, pay exactly that, and say honestly what came of it.
 //!
-//! One way so far: x402 version 2, scheme `exact` on EVM chains by EIP-3009. Nothing here decides,
-//! holds or signs. The desk takes a [`Quote`], has it decided and signed elsewhere, and brings the
+//! Three ways, all of them an EIP-3009 authorisation in a header: x402 version 2 and version 1 with
+//! the scheme `exact` on EVM chains, and the `Payment` authentication scheme (MPP) with an EVM
+//! charge. Nothing here decides, holds or signs. The desk takes a [`Quote`], has it decided and signed elsewhere, and brings the
 //! signature back to [`Rails::deliver`].
 //!
 //! Everything read from a merchant is hostile until parsed: bounded first, then strict. Every
@@ -13,18 +14,21 @@
 mod error;
 mod guard;
 mod json;
+mod mpp;
 mod offer;
 mod pay;
+mod quote;
 mod rails;
 mod request;
 mod response;
+mod x402;
 
 pub use error::RailsError;
 pub use guard::{
     AddressGuard, AddressRefusal, HostPort, HostPortError, Lookup, SystemLookup, is_global,
 };
-pub use offer::{MAX_TIMEOUT_S, Quote};
 pub use pay::{Outcome, Payload, Receipt};
+pub use quote::{MAX_TIMEOUT_S, Quote, Way};
 pub use rails::{Options, Probe, Rails};
 pub use request::Request;
 pub use response::Response;

@@ -1,17 +1,17 @@
-//! The paid leg: the `PAYMENT-SIGNATURE` header, and what the answer to it means.
+//! The paid leg: the header that pays, and what the answer to it means.
 
-use crate::json::{self, Members};
-use crate::offer::{address, decode};
+use crate::offer::address;
+use crate::quote::Way;
 use crate::response::BodyEnd;
-use crate::{Quote, Request, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::x402::{v1, v2};
+use crate::{Quote, Request, Response, mpp};
 use imprest_domain::{Address, Authorization, B256, Units, plain_line};
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use std::fmt;
+
+const PAYMENT_SIGNATURE: HeaderName = HeaderName::from_static("payment-signature");
+const X_PAYMENT: HeaderName = HeaderName::from_static("x-payment");
 
 /// What was signed, and the signature.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,6 +20,13 @@ pub struct Payload {
     pub authorization: Authorization,
     /// r, s and v over it, as EIP-3009's `transferWithAuthorization` takes them.
     pub signature: [u8; 65],
+}
+
+impl Payload {
+    /// The signature as it travels: `0x` and 130 hexadecimal digits.
+    pub(crate) fn signature_hex(&self) -> String {
+        format!("0x{}", hex::encode(self.signature))
+    }
 }
 
 /// The signature is money while it lives, so it is never printed.
@@ -81,134 +88,58 @@ pub enum Outcome {
     },
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PaymentPayload<'a> {
-    x402_version: u8,
-    payload: Exact,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resource: Option<&'a RawValue>,
-    accepted: &'a RawValue,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extensions: Option<&'a RawValue>,
-}
-
-#[derive(Serialize)]
-struct Exact {
-    authorization: SignedFields,
-    signature: String,
-}
-
-/// All numbers travel as decimal strings.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SignedFields {
-    from: Address,
-    to: Address,
-    value: String,
-    valid_after: String,
-    valid_before: String,
-    nonce: B256,
-}
-
 /// Makes the header of the paid leg.
 ///
 /// # Errors
 /// A sentence, when what was signed is not what this quote of this request asks: such a signature
 /// must not go out.
-pub(crate) fn signature_header(
+pub(crate) fn payment(
     request: &Request,
     quote: &Quote,
     payload: &Payload,
-) -> Result<HeaderValue, String> {
+) -> Result<(HeaderName, HeaderValue), String> {
     let signed = &payload.authorization;
     let same = quote.request_digest == request.digest()
         && signed.to == quote.payee.pay_to
         && signed.value == quote.value
-        && signed.asset == quote.payee.asset;
+        && signed.asset == quote.payee.asset
+        && quote.nonce().is_none_or(|nonce| nonce == signed.nonce);
     if !same {
         return Err("what was signed is not what the quote asks, so it was not sent".into());
     }
-    let extensions = match &quote.extensions_raw {
-        Some(raw) => Some(with_payment_id(raw, signed.nonce).map_err(|e| e.to_string())?),
-        None => None,
-    };
-    let json = serde_json::to_vec(&PaymentPayload {
-        x402_version: 2,
-        payload: Exact {
-            authorization: SignedFields {
-                from: signed.from,
-                to: signed.to,
-                value: signed.value.to_string(),
-                valid_after: signed.window.valid_after_s.to_string(),
-                valid_before: signed.window.valid_before_s.to_string(),
-                nonce: signed.nonce,
-            },
-            signature: format!("0x{}", hex::encode(payload.signature)),
-        },
-        resource: quote.resource_raw.as_deref(),
-        accepted: &quote.offer_raw,
-        extensions: extensions.as_deref(),
-    })
-    .map_err(|e| e.to_string())?;
-    let mut value = HeaderValue::try_from(STANDARD.encode(json)).map_err(|e| e.to_string())?;
-    value.set_sensitive(true);
-    Ok(value)
+    match &quote.way {
+        Way::X402V2 { offer, resource, extensions } => {
+            let value = v2::payment(offer, resource.as_deref(), extensions.as_deref(), payload)?;
+            Ok((PAYMENT_SIGNATURE, value))
+        }
+        Way::X402V1 { network, .. } => Ok((X_PAYMENT, v1::payment(network, payload)?)),
+        Way::Mpp { challenge, .. } => mpp::payment(challenge, request, payload),
+    }
 }
 
-/// Answers the extension `payment-identifier` with an id of ours; everything else stays as it came.
-///
-/// The id follows from the nonce, so that sending the same signature again is the same payment to
-/// the payee too. Source: x402 specification v2 §5.1.2 (echo, and only add).
-fn with_payment_id(raw: &RawValue, nonce: B256) -> Result<Box<RawValue>, serde_json::Error> {
-    let mut extensions: Members = serde_json::from_str(raw.get())?;
-    let members = |raw: &RawValue| serde_json::from_str::<Members>(raw.get()).ok();
-    let offered = extensions.get("payment-identifier").and_then(members);
-    let Some(mut offered) = offered else { return Ok(raw.to_owned()) };
-    let Some(mut info) = offered.get("info").and_then(members) else { return Ok(raw.to_owned()) };
-    if info.get("id").is_some() {
-        return Ok(raw.to_owned());
-    }
-    let mut hash = Sha256::new();
-    hash.update(b"imprest payment identifier 1\n");
-    hash.update(nonce);
-    let id = format!("imprest_{}", hex::encode(&hash.finalize()[..16]));
-    info.set("id", serde_json::value::to_raw_value(&id)?);
-    offered.set("info", info.write()?);
-    extensions.set("payment-identifier", offered.write()?);
-    extensions.write()
+/// What a payee says became of a payment, in its own words.
+#[derive(Debug, Default)]
+pub(crate) struct Claim<'a> {
+    pub(crate) success: bool,
+    pub(crate) transaction: Option<&'a str>,
+    pub(crate) network: Option<&'a str>,
+    pub(crate) payer: Option<&'a str>,
+    pub(crate) amount: Option<&'a str>,
+    pub(crate) error: Option<&'a str>,
 }
 
-/// Reads a `PAYMENT-RESPONSE` header; nothing when it is absent or unreadable.
-pub(crate) fn read_receipt(header: Option<&[u8]>) -> Option<Receipt> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Settled {
-        success: bool,
-        #[serde(default)]
-        transaction: Option<String>,
-        #[serde(default)]
-        network: Option<String>,
-        #[serde(default)]
-        payer: Option<String>,
-        #[serde(default)]
-        amount: Option<String>,
-        #[serde(default)]
-        error_reason: Option<String>,
+impl Claim<'_> {
+    /// Keeps what can be read, bounded.
+    pub(crate) fn read(self) -> Receipt {
+        Receipt {
+            success: self.success,
+            transaction: self.transaction.and_then(transaction),
+            network: self.network.map(|network| plain_line(network, 60)),
+            payer: self.payer.and_then(|payer| address(payer).ok()),
+            amount: self.amount.and_then(|amount| amount.parse().ok()),
+            error: self.error.filter(|e| !e.is_empty()).map(|error| plain_line(error, 120)),
+        }
     }
-    let json = decode(header?).ok()?;
-    let settled: Settled = json::object(&json).ok()?;
-    Some(Receipt {
-        success: settled.success,
-        transaction: settled.transaction.as_deref().and_then(transaction),
-        network: settled.network.map(|network| plain_line(&network, 60)),
-        payer: settled.payer.as_deref().and_then(|payer| address(payer).ok()),
-        amount: settled.amount.as_deref().and_then(|amount| amount.parse().ok()),
-        error: settled
-            .error_reason
-            .filter(|reason| !reason.is_empty())
-            .map(|reason| plain_line(&reason, 120)),
-    })
 }
 
 /// `0x` and 64 hexadecimal digits.

@@ -1,19 +1,28 @@
 //! The two requests of a paid fetch: one that asks, one that pays.
 
 use crate::guard::Reach;
-use crate::offer::{Terms, error_word, read_terms};
-use crate::pay::{Answer, judge, read_receipt, signature_header};
+use crate::offer::Terms;
+use crate::pay::{Answer, judge, payment};
+use crate::quote::Way;
 use crate::response::{BodyEnd, BodyReader};
-use crate::{AddressGuard, AddressRefusal, Outcome, Payload, Quote, RailsError, Request, Response};
+use crate::x402::{self, v1, v2};
+use crate::{
+    AddressGuard, AddressRefusal, Outcome, Payload, Quote, RailsError, Receipt, Request, Response,
+    mpp,
+};
 use imprest_domain::{Asset, plain_line};
-use reqwest::header::{HeaderMap, HeaderName, WWW_AUTHENTICATE};
+use jiff::Timestamp;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use std::error::Error;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
-const PAYMENT_SIGNATURE: HeaderName = HeaderName::from_static("payment-signature");
 const PAYMENT_RESPONSE: HeaderName = HeaderName::from_static("payment-response");
+const X_PAYMENT_RESPONSE: HeaderName = HeaderName::from_static("x-payment-response");
+const PAYMENT_RECEIPT: HeaderName = HeaderName::from_static("payment-receipt");
+/// Tells payees of several protocols which way of the `Payment` scheme the desk knows.
+const ACCEPT_PAYMENT: HeaderName = HeaderName::from_static("accept-payment");
 
 /// What the head of an answer may measure before the HTTP library gives up, in bytes.
 const HEAD_BYTES_MAX: usize = 400 * 1024;
@@ -99,18 +108,20 @@ impl Rails {
         let timeout_ms = self.options.quote_timeout_ms;
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
         let late = || RailsError::TimedOut { host: request.host(), timeout_ms };
-        let sending = self.client(request).execute(request.to_reqwest());
+        let mut unpaid = request.to_reqwest();
+        unpaid.headers_mut().insert(ACCEPT_PAYMENT, HeaderValue::from_static("evm/charge"));
+        let sending = self.client(request).execute(unpaid);
         let mut answer = match timeout_at(deadline, sending).await {
             Err(_) => return Err(late()),
             Ok(Err(error)) => return Err(self.failure(request, &error)),
             Ok(Ok(answer)) => answer,
         };
         let asks = answer.status().as_u16() == 402;
-        let mut terms = None;
+        let mut reasons = Vec::new();
         if asks && let Some(header) = only(answer.headers(), &PAYMENT_REQUIRED)? {
-            match read_terms(header, request, &self.options.assets)? {
+            match v2::read_terms(header, request, &self.options.assets)? {
                 Terms::Payable(quote) => return Ok(Probe::Offer(quote)),
-                Terms::Unpayable(reasons) => terms = Some(reasons),
+                Terms::Unpayable(why) => reasons = why,
             }
         }
         let mut body = BodyReader::default();
@@ -126,8 +137,39 @@ impl Rails {
         if !asks {
             return Ok(Probe::Free(response));
         }
-        let reasons = terms.unwrap_or_else(|| other_ways(answer.headers(), &response.body));
+        match self.other_terms(request, answer.headers(), &response.body)? {
+            Terms::Payable(quote) => return Ok(Probe::Offer(quote)),
+            Terms::Unpayable(why) => reasons.extend(why),
+        }
+        if reasons.is_empty() {
+            let none = "it asks for payment (402) but names no way to pay that the desk knows";
+            reasons.push(none.into());
+        }
         Ok(Probe::Unpayable { reasons, response })
+    }
+
+    /// Reads what a 402 offers beside x402 version 2, in the order in which its clients look.
+    fn other_terms(
+        &self,
+        request: &Request,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Terms, RailsError> {
+        let assets = &self.options.assets;
+        let challenges = headers.get_all(WWW_AUTHENTICATE);
+        let ways = [
+            v1::read_terms(body, request, assets),
+            mpp::read_terms(challenges.iter(), request, assets, Timestamp::now()),
+        ];
+        let mut reasons = Vec::new();
+        for terms in ways.into_iter().flatten() {
+            match terms? {
+                Terms::Payable(quote) => return Ok(Terms::Payable(quote)),
+                Terms::Unpayable(why) => reasons.extend(why),
+            }
+        }
+        reasons.extend(challenges.iter().take(8).filter_map(not_paid_by));
+        Ok(Terms::Unpayable(reasons))
     }
 
     /// Pays: sends the request once more with the signature, once, and reads what came of it.
@@ -135,7 +177,7 @@ impl Rails {
     /// A future dropped half-way may have sent the signature; treat that as [`Outcome::Unclear`].
     pub async fn deliver(&self, request: &Request, quote: &Quote, payload: &Payload) -> Outcome {
         let unsent = |why| Outcome::Unclear { why, response: None, receipt: None, sent: false };
-        let header = match signature_header(request, quote, payload) {
+        let (name, value) = match payment(request, quote, payload) {
             Ok(header) => header,
             Err(why) => return unsent(why),
         };
@@ -143,7 +185,7 @@ impl Rails {
             return unsent(refused(refusal).to_string());
         }
         let mut paid = request.to_reqwest();
-        paid.headers_mut().insert(PAYMENT_SIGNATURE, header);
+        paid.headers_mut().insert(name, value);
         let timeout_ms = self.options.deliver_timeout_ms;
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
         let late = || RailsError::TimedOut { host: request.host(), timeout_ms }.to_string();
@@ -166,12 +208,9 @@ impl Rails {
             }
         };
         let headers = answer.headers();
-        judge(Answer {
-            end,
-            receipt: read_receipt(only(headers, &PAYMENT_RESPONSE).unwrap_or_default()),
-            asks_again: only(headers, &PAYMENT_REQUIRED).unwrap_or_default().and_then(error_word),
-            response: body.into_response(answer.status().as_u16(), headers),
-        })
+        let response = body.into_response(answer.status().as_u16(), headers);
+        let (receipt, asks_again) = said(&quote.way, headers, &response.body);
+        judge(Answer { end, receipt, asks_again, response })
     }
 
     fn client(&self, request: &Request) -> &reqwest::Client {
@@ -227,38 +266,34 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]
     Ok(first.map(|value| value.as_bytes()))
 }
 
-/// Names the ways to pay that a 402 offers beside x402 v2.
-fn other_ways(headers: &HeaderMap, body: &[u8]) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if speaks_v1(body) {
-        reasons.push("it asks for payment by x402 version 1, which the desk does not pay".into());
+/// What the payee says of a payment, and its word for asking again, each where its protocol has it.
+fn said(way: &Way, headers: &HeaderMap, body: &[u8]) -> (Option<Receipt>, Option<String>) {
+    let header = |name| only(headers, name).unwrap_or_default();
+    match way {
+        Way::X402V2 { .. } => (
+            header(&PAYMENT_RESPONSE).and_then(x402::read_receipt),
+            header(&PAYMENT_REQUIRED).and_then(v2::error_word),
+        ),
+        Way::X402V1 { .. } => {
+            (header(&X_PAYMENT_RESPONSE).and_then(x402::read_receipt), v1::error_word(body))
+        }
+        Way::Mpp { .. } => {
+            (header(&PAYMENT_RECEIPT).and_then(mpp::read_receipt), mpp::error_word(body))
+        }
     }
-    for challenge in headers.get_all(WWW_AUTHENTICATE).iter().take(8) {
-        let text = String::from_utf8_lossy(challenge.as_bytes());
-        let scheme = text.split([' ', ',']).next().unwrap_or_default();
-        let known = match scheme.to_ascii_lowercase().as_str() {
-            "payment" => "the Machine Payments Protocol (MPP)".to_owned(),
-            "l402" | "lsat" => "L402 (Lightning)".to_owned(),
-            _ => format!("the challenge “{}”", plain_line(scheme, 40)),
-        };
-        reasons.push(format!("it asks for payment by {known}, which the desk does not pay"));
-    }
-    if reasons.is_empty() {
-        reasons
-            .push("it asks for payment (402) but names no way to pay that the desk knows".into());
-    }
-    reasons
 }
 
-/// Whether a 402's body is the terms of x402 version 1.
-fn speaks_v1(body: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Version {
-        #[serde(rename = "x402Version")]
-        version: u64,
-    }
-    crate::json::check(body).is_ok()
-        && serde_json::from_slice::<Version>(body).is_ok_and(|v| v.version == 1)
+/// Names a way to pay that a challenge stands for and the desk does not have.
+fn not_paid_by(challenge: &HeaderValue) -> Option<String> {
+    let text = String::from_utf8_lossy(challenge.as_bytes());
+    let scheme = text.split([' ', ',']).next().unwrap_or_default();
+    let known = match scheme.to_ascii_lowercase().as_str() {
+        // Said already, offer by offer.
+        "payment" => return None,
+        "l402" | "lsat" => "L402 (Lightning)".to_owned(),
+        _ => format!("the challenge “{}”", plain_line(scheme, 40)),
+    };
+    Some(format!("it asks for payment by {known}, which the desk does not pay"))
 }
 
 fn refused(refusal: AddressRefusal) -> RailsError {

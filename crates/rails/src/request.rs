@@ -4,7 +4,7 @@ use crate::RailsError;
 use bytes::Bytes;
 use imprest_domain::plain_line;
 use reqwest::Method;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -38,7 +38,9 @@ const REFUSED_HEADERS: [&str; 14] = [
     "upgrade",
 ];
 /// Families of headers that belong to proxies or to payment.
-const REFUSED_PREFIXES: [&str; 3] = ["proxy-", "payment-", "x-payment"];
+const REFUSED_PREFIXES: [&str; 4] = ["proxy-", "payment-", "x-payment", "accept-payment"];
+/// Authentication schemes that are payments.
+const REFUSED_SCHEMES: [&str; 3] = ["payment", "l402", "lsat"];
 
 /// One HTTP request, checked: what is quoted is exactly what is paid for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,6 +227,11 @@ fn checked_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), 
     if value.bytes().any(|b| !(0x20..=0x7e).contains(&b)) {
         return Err(bad_header(name, "its value may only hold visible ASCII"));
     }
+    let scheme = value.split([' ', ',']).find(|word| !word.is_empty()).unwrap_or_default();
+    let pays = REFUSED_SCHEMES.iter().any(|refused| scheme.eq_ignore_ascii_case(refused));
+    if key == AUTHORIZATION && pays {
+        return Err(bad_header(name, "the desk pays by itself; leave it out"));
+    }
     let Ok(value) = HeaderValue::from_str(value) else {
         return Err(bad_header(name, "its value may only hold visible ASCII"));
     };
@@ -313,6 +320,8 @@ mod tests {
             "payment-response",
             "X-Payment",
             "x-payment-response",
+            "Payment-Authorization",
+            "Accept-Payment",
             "Host",
             "Content-Length",
             "Connection",
@@ -340,6 +349,17 @@ mod tests {
         for bad in ["a\r\nPayment-Signature: x", "\u{0}", "é", "\u{7f}", "a\tb", &long] {
             let result = with_header("x-note", bad);
             assert!(matches!(result, Err(RailsError::BadHeader { .. })), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn an_agent_pays_nobody_by_itself() {
+        for bad in ["Payment eyJ9", "payment  x", " PAYMENT x", "L402 a:b", "lsat x", "Payment,x"] {
+            let result = with_header("authorization", bad);
+            assert!(matches!(result, Err(RailsError::BadHeader { .. })), "{bad:?} was accepted");
+        }
+        for good in ["Bearer payment", "Paymentish x", "Basic eA=="] {
+            assert!(with_header("authorization", good).is_ok(), "{good:?} was refused");
         }
     }
 

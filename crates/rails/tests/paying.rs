@@ -384,13 +384,15 @@ async fn a_failed_handshake_is_certainly_not_paid() {
 
 #[tokio::test]
 async fn other_ways_to_pay_are_named() {
-    let v1 = json!({"x402Version": 1, "error": "pay", "accepts": []}).to_string();
-    let mpp = [("www-authenticate", "Payment id=\"x\", realm=\"y\"")];
+    let solana = json!({"scheme": "exact", "network": "solana"});
+    let v1 = json!({"x402Version": 1, "error": "pay", "accepts": [solana]}).to_string();
+    let tempo = "Payment id=\"x\", realm=\"y\", method=\"tempo\", intent=\"charge\"";
+    let mpp = [("www-authenticate", tempo)];
     let l402 = [("www-authenticate", "L402 macaroon=\"x\", invoice=\"lnbc\"")];
     let basic = [("www-authenticate", "Basic realm=\"x\"")];
     for (headers, body, word) in [
-        (&[][..], v1.as_str(), "version 1"),
-        (&mpp[..], "", "MPP"),
+        (&[][..], v1.as_str(), "“solana”"),
+        (&mpp[..], "", "“tempo/charge”"),
         (&l402[..], "", "L402"),
         (&basic[..], "", "“Basic”"),
         (&[][..], "pay me", "no way to pay"),

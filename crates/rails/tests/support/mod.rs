@@ -1,4 +1,5 @@
 //! Real sockets on the loopback address: payees, kind and hostile.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -102,7 +103,7 @@ impl RawPayee {
             while let Ok((mut socket, _)) = listener.accept().await {
                 seen.fetch_add(1, Ordering::SeqCst);
                 let head = read_head(&mut socket).await;
-                if head.to_ascii_lowercase().contains("payment-signature:") {
+                if is_paid(&head) {
                     signatures.fetch_add(1, Ordering::SeqCst);
                     let script = paid.clone();
                     tokio::spawn(async move { script.run(socket).await });
@@ -154,6 +155,14 @@ impl Script {
             Script::Cut => {}
         }
     }
+}
+
+/// Whether a request carries a payment, by any of the protocols.
+fn is_paid(head: &str) -> bool {
+    let head = head.to_ascii_lowercase();
+    ["\npayment-signature:", "\nx-payment:", "\nauthorization: payment "]
+        .iter()
+        .any(|header| head.contains(header))
 }
 
 async fn read_head(socket: &mut TcpStream) -> String {
