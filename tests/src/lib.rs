@@ -8,6 +8,7 @@
 mod chain;
 mod desk;
 mod door;
+pub mod hostile;
 mod inside;
 mod merchant;
 #[cfg(target_os = "linux")]
@@ -24,7 +25,9 @@ pub use chain::{rpc, token_balance};
 pub use desk::{Answer, Desk, PASSPHRASE, PracticeAddresses, Ready};
 pub use door::HttpDoor;
 pub use inside::{DialledClock, Inside};
-pub use merchant::{Merchant, OwnChain, Protocol, Purchase, Settlement, Terms, buy};
+pub use merchant::{
+    Merchant, OwnChain, Protocol, Purchase, Settlement, Terms, buy, official_among,
+};
 #[cfg(target_os = "linux")]
 pub use session::{DesktopSession, until};
 #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 
 use crate::{Obstacle, Started, workspace_root};
 use serde::Deserialize;
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -191,6 +192,39 @@ pub fn buy(terms: &Terms, method: &str, url: &str, buyer_key: &str) -> Result<Pu
         let said = String::from_utf8_lossy(&output.stderr);
         Obstacle::new(format!("The official client gave no answer ({error}). It said: {said}"))
     })
+}
+
+/// Has the official client fetch every address, paying at most `units_max` each time, and answers
+/// how its fetches ended.
+///
+/// # Errors
+/// When Node.js is missing or the client fails; the message carries what it said.
+pub fn official_among(
+    terms: &Terms,
+    addresses: &[String],
+    buyer_key: &str,
+    units_max: u128,
+) -> Result<String, Obstacle> {
+    let mut client = script("merchant", "hostile.mjs")?
+        .env("CHAIN_ID", terms.chain_id.to_string())
+        .env("USDC", &terms.usdc)
+        .env("BUYER_KEY", buyer_key)
+        .env("UNITS_MAX", units_max.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| Obstacle::io("starting node", &e))?;
+    if let Some(mut stdin) = client.stdin.take() {
+        let lines = addresses.join("\n");
+        stdin.write_all(lines.as_bytes()).map_err(|e| Obstacle::io("telling node", &e))?;
+    }
+    let output = client.wait_with_output().map_err(|e| Obstacle::io("hearing node", &e))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Obstacle::new(format!("The official client failed. It said: {said}")))
 }
 
 fn script(folder: &str, name: &str) -> Result<Command, Obstacle> {
