@@ -15,7 +15,8 @@ const BUILDING: &[&str] = &[
     "libxdo-dev",
 ];
 
-/// What the tests need besides: a display, a session bus, a keyring and browsers without a person.
+/// What the tests need besides: a display, a session bus, a keyring, browsers without a person, and
+/// a network of their own.
 const TESTING: &[&str] = &[
     "webkit2gtk-driver",
     "xvfb",
@@ -30,6 +31,7 @@ const TESTING: &[&str] = &[
     "fonts-dejavu-core",
     "imagemagick",
     "age",
+    "iproute2",
 ];
 
 /// Installs the packages for building that are missing.
