@@ -11,6 +11,8 @@ mod door;
 mod inside;
 mod merchant;
 #[cfg(target_os = "linux")]
+mod permissions;
+#[cfg(target_os = "linux")]
 mod session;
 #[cfg(target_os = "linux")]
 mod small_disk;
@@ -25,6 +27,8 @@ pub use desk::{Answer, Desk, PASSPHRASE, PracticeAddresses, Ready};
 pub use door::HttpDoor;
 pub use inside::{DialledClock, Inside};
 pub use merchant::{Merchant, OwnChain, Purchase, Settlement, Terms, buy};
+#[cfg(target_os = "linux")]
+pub use permissions::not_bound_by_permissions;
 #[cfg(target_os = "linux")]
 pub use session::{DesktopSession, until};
 #[cfg(target_os = "linux")]

@@ -73,7 +73,8 @@ shapes! {
         /// Whether the window is locked: approving and raising ask for the passphrase, while agents
         /// go on being served.
         pub window_locked: bool,
-        /// One sentence when the vault file is not the last one that was here.
+        /// One sentence when the vault file is not the last one that was here, or when the disk did
+        /// not confirm its last change.
         pub vault_note: Option<String>,
         /// The data folder.
         pub data_dir: String,

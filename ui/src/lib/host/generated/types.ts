@@ -300,7 +300,7 @@ export interface DeskStatus {
   presence_left_s: number | null;
   /** Whether the window is locked: approving and raising ask for the passphrase, while agents go on being served. */
   window_locked: boolean;
-  /** One sentence when the vault file is not the last one that was here. */
+  /** One sentence when the vault file is not the last one that was here, or when the disk did not confirm its last change. */
   vault_note: string | null;
   /** The data folder. */
   data_dir: string;
