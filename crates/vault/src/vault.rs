@@ -25,8 +25,7 @@ use zeroize::Zeroizing;
 ///
 /// The methods that take a passphrase or an [`OwnerKey`] stretch it, which needs up to a second
 /// and a quarter of a gigabyte; they run one at a time, and belong on `spawn_blocking`. The others
-/// take microseconds (the first use of an account, a few milliseconds) and never wait for a
-/// passphrase.
+/// take less than a millisecond, an account's first use too, and never wait for a passphrase.
 pub struct Vault {
     path: PathBuf,
     halted: AtomicBool,
