@@ -271,6 +271,11 @@ impl VaultFile {
         }
     }
 
+    /// For fuzzing: the same file, in the spelling and with the checksum that a parser wants first.
+    pub(crate) fn with_checksum(bytes: &[u8]) -> Option<Vec<u8>> {
+        form2::File::with_checksum(bytes).or_else(|| form1::File::with_checksum(bytes))
+    }
+
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, VaultError> {
         match &self.0 {
             Form::First(file) => seal::to_bytes(file),
