@@ -144,7 +144,9 @@ impl Desk {
         let note = kept.as_ref().err().map(|error| {
             let why = match error {
                 KeychainError::Absent => "this system has no keychain to keep it in",
-                KeychainError::Locked | KeychainError::TimedOut => "the system keychain is locked",
+                KeychainError::Locked => "the system keychain is locked",
+                KeychainError::TimedOut => "the system keychain has not answered in time",
+                KeychainError::Gone => "the system keychain has ended",
                 _ => "the system keychain did not take it",
             };
             format!("Copy the token now: {why}, and it is not shown again.")
@@ -413,6 +415,14 @@ impl Desk {
             KeychainState::Denied => (
                 "denied",
                 "The system keychain refused Imprest. Allow it so that agents can be connected without a token in their files.",
+            ),
+            KeychainState::TimedOut => (
+                "late",
+                "The system keychain has not answered in time. Look for its question on the screen; until then agents need their token from you.",
+            ),
+            KeychainState::Gone => (
+                "gone",
+                "The system keychain has ended. Start it again, then close Imprest and open it; until then agents need their token from you.",
             ),
         };
         (word.into(), Some(note.into()))

@@ -36,7 +36,7 @@ shapes! {
         /// By how many seconds the computer's clock stands behind the books, when that stops
         /// payments from going unasked; see the command `accept_clock`.
         pub clock_behind_s: Option<u32>,
-        /// "ready", "absent", "locked" or "denied": the operating system's keychain.
+        /// "ready", "absent", "locked", "denied", "late" or "gone": the operating system's keychain.
         pub keychain: String,
         /// One sentence about the keychain when it is not ready.
         pub keychain_note: Option<String>,
