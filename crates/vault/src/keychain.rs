@@ -5,6 +5,8 @@
 //! those is its own answer, never a silent fallback to a file. Other programs of the same user can
 //! usually read it.
 
+mod bus;
+
 use keyring_core::Error as Refusal;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -264,6 +266,9 @@ impl Keychain {
             .name("keychain".into())
             .spawn(move || {
                 let outcome = act(&backend, &entry);
+                if outcome.is_ok() && matches!(*backend, Backend::System) {
+                    bus::note_answer();
+                }
                 // Ended before the answer is sent, so that the next caller finds its turn free.
                 drop(turn);
                 let _ = reply.send(outcome);
@@ -343,6 +348,9 @@ pub(crate) fn is_backend_name(name: &str) -> bool {
 }
 
 fn system(entry: &str) -> Result<keyring::v1::Entry, KeychainError> {
+    if bus::has_ended() {
+        return Err(KeychainError::Gone);
+    }
     keyring::v1::Entry::new(SERVICE, entry).map_err(|e| reason(&e))
 }
 
@@ -357,7 +365,7 @@ fn reason(refusal: &Refusal) -> KeychainError {
             let platform = matches!(refusal, Refusal::PlatformFailure(_));
             match from_message(&said, platform) {
                 // Dismissed without anybody having been asked: there is no screen to ask on.
-                KeychainError::Denied if !somebody_was_asked() => KeychainError::Locked,
+                KeychainError::Denied if !bus::somebody_was_asked() => KeychainError::Locked,
                 word => word,
             }
         }
@@ -379,25 +387,6 @@ const ABSENT: [&str; 6] = [
     "noreply",
     "broken pipe",
 ];
-
-/// Whether the program that asks for GNOME's keyring is there. It stays for some seconds after a
-/// question; where it cannot start, every question is dismissed unasked. Other keychains ask for
-/// themselves, and to be told that one is locked is right for them too: dismissing leaves it so.
-#[cfg(target_os = "linux")]
-fn somebody_was_asked() -> bool {
-    let asked = || {
-        let bus = zbus::blocking::Connection::session().ok()?;
-        let bus = zbus::blocking::fdo::DBusProxy::new(&bus).ok()?;
-        let prompter = zbus::names::BusName::try_from("org.gnome.keyring.SystemPrompter").ok()?;
-        bus.name_has_owner(prompter).ok()
-    };
-    asked().unwrap_or(false)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn somebody_was_asked() -> bool {
-    true
-}
 
 /// The stores tell locked from dismissed from gone only in words.
 fn from_message(said: &str, platform: bool) -> KeychainError {
