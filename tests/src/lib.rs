@@ -9,6 +9,8 @@ mod chain;
 mod desk;
 mod door;
 mod inside;
+#[cfg(target_os = "linux")]
+mod memory;
 mod merchant;
 #[cfg(target_os = "linux")]
 mod permissions;
@@ -26,6 +28,8 @@ pub use chain::{rpc, token_balance};
 pub use desk::{Answer, Desk, PASSPHRASE, PracticeAddresses, Ready};
 pub use door::HttpDoor;
 pub use inside::{DialledClock, Inside};
+#[cfg(target_os = "linux")]
+pub use memory::{Secret, found_in_memory};
 pub use merchant::{Merchant, OwnChain, Purchase, Settlement, Terms, buy};
 #[cfg(target_os = "linux")]
 pub use permissions::not_bound_by_permissions;

@@ -8,7 +8,7 @@
 use crate::command_table;
 use crate::desk::Desk;
 use crate::presence::from_outside;
-use crate::problem::{ErrorCode, bad_input};
+use crate::problem::{ErrorCode, bad_form, bad_input};
 use crate::view::Problem;
 use imprest_vault::SecretText;
 use serde::{Deserialize, Serialize};
@@ -301,7 +301,7 @@ async fn read_ask(read: impl AsyncRead + Unpin) -> Result<Ask, Problem> {
         .read_line(&mut line)
         .await
         .map_err(|e| bad_input("Line", e))?;
-    serde_json::from_str(&line).map_err(|e| bad_input("Line", e))
+    serde_json::from_str(&line).map_err(|e| bad_form("Line", &e))
 }
 
 async fn answer(desk: &Desk, ask: Ask, guard: &Mutex<()>) -> Result<Value, Problem> {

@@ -5,7 +5,7 @@ use crate::desk::Desk;
 use crate::jobs::wait_depth;
 use crate::limits::{Whose, notes};
 use crate::place::token_entry;
-use crate::problem::{ErrorCode, bad_amount, bad_input};
+use crate::problem::{ErrorCode, bad_amount, bad_form, bad_input};
 use crate::view::*;
 use futures::future::BoxFuture;
 use imprest_domain::{AgentName, Grade, Units};
@@ -469,7 +469,7 @@ macro_rules! dispatch {
                         struct Args { $($arg: $type),* }
                         #[allow(unused_variables, reason = "some commands take nothing")]
                         let Args { $($arg),* } = serde_json::from_value(args)
-                            .map_err(|e| bad_input(command, e))?;
+                            .map_err(|e| bad_form(command, &e))?;
                         let answer: $answer = self.$name($($arg),*).await?;
                         serde_json::to_value(answer).map_err(|e| {
                             Problem::new(ErrorCode::Internal, e.to_string(), "Report this fault.")
