@@ -66,6 +66,13 @@ fn the_locked_program_has_no_secret_in_memory() -> Result<(), Obstacle> {
     desk.read(&["lock"])?.done()?;
     let locked = found_in_memory(desk.process()?, &secrets)?;
     assert!(locked.is_empty(), "still in memory after the lock: {locked:?}");
+
+    // The same after the owner's programs have sent the passphrase and were shown the words.
+    desk.owner(&["unlock"])?.done()?;
+    assert_eq!(desk.owner(&["vault", "words"])?.done()?["words"][0], first_word(&words));
+    desk.read(&["lock"])?.done()?;
+    let locked = found_in_memory(desk.process()?, &secrets)?;
+    assert!(locked.is_empty(), "still in memory after they were sent and shown: {locked:?}");
     desk.stop()
 }
 
@@ -74,6 +81,10 @@ fn words(made: &Value) -> String {
         made["words"].as_array().expect("words").iter().filter_map(Value::as_str).collect();
     assert_eq!(words.len(), 24);
     words.join(" ")
+}
+
+fn first_word(words: &str) -> &str {
+    words.split(' ').next().expect("24 words")
 }
 
 fn secrets(words: &str, file: &[u8]) -> Vec<Secret> {
@@ -102,6 +113,7 @@ fn secrets(words: &str, file: &[u8]) -> Vec<Secret> {
         Secret::new("the slot's key", steps.slot_key),
         Secret::new("the data key", steps.data_key),
         Secret::new("the words", words),
+        Secret::new("the words as a list", words.replace(' ', "\",\"")),
         Secret::new("the seed", mnemonic.to_seed("")),
         Secret::new("the statement key", derived(b"imprest vault 2: statements, Ed25519")),
         Secret::new("the ledger's seal", derived(b"imprest vault 1: ledger head")),
@@ -133,28 +145,32 @@ fn memory_is_closed_to_programs_of_the_same_user() -> Result<(), Obstacle> {
     let mut command = as_user(user, &program);
     command.args(["recover", "--passphrase-stdin", "--data"]).arg(home.path());
     command.current_dir(home.path()).env("HOME", home.path()).stdin(Stdio::piped());
+    let is_debug = is_debug_build()?;
     let mut desk = command.spawn().expect("it starts");
-    let of = |name: &str| format!("/proc/{}/{name}", desk.id());
+    let process = desk.id();
+    let of = |name: &str| format!("/proc/{process}/{name}");
     let is_closed = || fs::metadata(of("mem")).is_ok_and(|memory| memory.uid() == 0);
     let has_no_core = || {
         let limits = fs::read_to_string(of("limits")).unwrap_or_default();
         let core = limits.lines().find(|line| line.starts_with("Max core file size"));
         core.is_some_and(|core| core.split_whitespace().skip(4).take(2).eq(["0", "0"]))
     };
-    let is_debug = is_debug_build()?;
     // Before it is this program, it is the one that changes the user.
     let is_it = || fs::read_to_string(of("comm")).is_ok_and(|name| name.trim() == "imprest");
-    until("the program is hardened", Duration::from_secs(30), || {
+    let hardened = until("the program is hardened", Duration::from_secs(30), || {
         Ok((is_it() && has_no_core() && (is_debug || is_closed())).then_some(()))
-    })?;
-    let read = as_user(user, Path::new("cat")).arg(of("maps")).output().expect("cat starts");
+    });
+    let read = as_user(user, Path::new("cat")).arg(of("maps")).output();
+    let closed = is_closed();
+    let ended = desk.kill().and_then(|()| desk.wait());
+    hardened?;
+    ended.expect("it ran until it was ended");
+    let read = read.expect("cat starts");
     if is_debug {
-        assert_eq!((is_closed(), read.status.success()), (false, true), "a debugger has to work");
+        assert_eq!((closed, read.status.success()), (false, true), "a debugger has to work");
     } else {
         assert_eq!((read.status.success(), read.stdout.len()), (false, 0), "it can be read");
     }
-    desk.kill().expect("it runs");
-    desk.wait().expect("it ends");
     Ok(())
 }
 

@@ -96,7 +96,7 @@ async fn a_vault_moves_to_another_keychain_and_back_to_none() -> Result<(), Obst
     let folder = folder();
     let inside = without_keychain(folder.path()).await?;
     let vault = inside.desk.create_vault(PASSPHRASE.into()).await?;
-    assert_eq!((vault.way.as_str(), vault.keychain), ("passphrase", None));
+    assert_eq!((vault.way.as_str(), vault.keychain.as_deref()), ("passphrase", None));
     let problem = inside.desk.move_to_keychain(PASSPHRASE.into()).await.expect_err("none here");
     assert_eq!(problem.code, "keychain", "{problem}");
     assert_eq!(kinds(&inside).await?, ["passphrase", "words"], "nothing has changed");

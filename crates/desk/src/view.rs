@@ -4,6 +4,7 @@
 //! Nothing here carries a key or a token, but for the two answers that show one once.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 /// Derives what every shape needs; the TypeScript side exists only where tests write it.
 macro_rules! shapes {
@@ -16,6 +17,18 @@ macro_rules! shapes {
             pub struct $name { $($body)* }
         )*
     };
+}
+
+impl Drop for NewVault {
+    fn drop(&mut self) {
+        self.words.zeroize();
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        self.words.zeroize();
+    }
 }
 
 shapes! {

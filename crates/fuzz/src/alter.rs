@@ -93,7 +93,7 @@ fn change(place: &mut Value, other: Option<Value>, dice: &mut Dice) {
             let new = match dice.roll(4) {
                 0 => near.wrapping_add(1),
                 1 => near.wrapping_sub(1),
-                2 => dice.next() >> dice.roll(64),
+                2 => dice.bits() >> dice.roll(64),
                 _ => NUMBERS[dice.roll(NUMBERS.len())],
             };
             *place = Value::from(new);

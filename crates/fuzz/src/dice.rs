@@ -12,7 +12,7 @@ impl Dice {
 
     /// A number below `below`; 0 when that is 0.
     pub fn roll(&mut self, below: usize) -> usize {
-        (self.next() % below.max(1) as u64) as usize
+        (self.bits() % below.max(1) as u64) as usize
     }
 
     /// True once in so many rolls.
@@ -21,7 +21,7 @@ impl Dice {
     }
 
     /// Any 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
