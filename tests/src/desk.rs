@@ -203,6 +203,12 @@ impl Desk {
         Ok(desk)
     }
 
+    /// Has its programs started by another one, which is given theirs and its words, such as
+    /// `["nice"]`.
+    pub fn run_through(&mut self, words: impl IntoIterator<Item = impl Into<OsString>>) {
+        self.through = words.into_iter().map(Into::into).collect();
+    }
+
     /// Has its programs listen to the session manager on another bus than none.
     pub fn listen_on(&mut self, system_bus: &str) {
         self.system_bus = system_bus.to_owned();
@@ -241,6 +247,16 @@ impl Desk {
         let (_, ready) =
             self.running.as_ref().ok_or_else(|| Obstacle::new("No desk is running."))?;
         Ok(ready)
+    }
+
+    /// The process of the running desk.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn process(&self) -> Result<u32, Obstacle> {
+        let (process, _) =
+            self.running.as_ref().ok_or_else(|| Obstacle::new("No desk is running."))?;
+        Ok(process.id())
     }
 
     /// Pulls the plug: the desk ends at once, without a chance to tidy up.

@@ -10,7 +10,11 @@ mod desk;
 mod door;
 pub mod hostile;
 mod inside;
+#[cfg(target_os = "linux")]
+mod memory;
 mod merchant;
+#[cfg(target_os = "linux")]
+mod permissions;
 #[cfg(target_os = "linux")]
 mod session;
 #[cfg(target_os = "linux")]
@@ -25,9 +29,13 @@ pub use chain::{rpc, token_balance};
 pub use desk::{Answer, Desk, PASSPHRASE, PracticeAddresses, Ready};
 pub use door::HttpDoor;
 pub use inside::{DialledClock, Inside};
+#[cfg(target_os = "linux")]
+pub use memory::{Secret, found_in_memory};
 pub use merchant::{
     Merchant, OwnChain, Protocol, Purchase, Settlement, Terms, buy, official_among,
 };
+#[cfg(target_os = "linux")]
+pub use permissions::not_bound_by_permissions;
 #[cfg(target_os = "linux")]
 pub use session::{DesktopSession, until};
 #[cfg(target_os = "linux")]

@@ -32,7 +32,7 @@ const SAME_ROW: &[(&str, &str)] = &[
 
 /// Packages beside the rows; they may use anything, and nothing in the rows may use them.
 const BESIDE: &[&str] =
-    &["imprest-bench", "imprest-model", "imprest-soak", "imprest-tests", "xtask"];
+    &["imprest-bench", "imprest-fuzz", "imprest-model", "imprest-soak", "imprest-tests", "xtask"];
 
 /// Packages for tests: any crate may use them while it is tested, and in no other way.
 const FOR_TESTS: &[&str] = &["imprest-faults"];

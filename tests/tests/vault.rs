@@ -96,7 +96,7 @@ async fn a_vault_moves_to_another_keychain_and_back_to_none() -> Result<(), Obst
     let folder = folder();
     let inside = without_keychain(folder.path()).await?;
     let vault = inside.desk.create_vault(PASSPHRASE.into()).await?;
-    assert_eq!((vault.way.as_str(), vault.keychain), ("passphrase", None));
+    assert_eq!((vault.way.as_str(), vault.keychain.as_deref()), ("passphrase", None));
     let problem = inside.desk.move_to_keychain(PASSPHRASE.into()).await.expect_err("none here");
     assert_eq!(problem.code, "keychain", "{problem}");
     assert_eq!(kinds(&inside).await?, ["passphrase", "words"], "nothing has changed");
@@ -279,6 +279,65 @@ async fn the_keychain_alone_opens_the_vault_and_raises_nothing() -> Result<(), O
     settled(&inside, &token, "with the passphrase again").await?;
     inside.close().await;
     Ok(())
+}
+
+/// The disk takes a change and does not confirm it: the desk says so, and opens afterwards whether
+/// a power cut left the new file or brought back the old one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_change_that_the_disk_does_not_confirm_locks_nobody_out() -> Result<(), Obstacle> {
+    let name = "a_change_that_the_disk_does_not_confirm_locks_nobody_out";
+    if imprest_tests::not_bound_by_permissions(name)? {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let folder = folder();
+        let file = folder.path().join("vault.json");
+        let keychain = Keychain::in_memory();
+        let inside = Inside::open_beside(folder.path(), &keychain).await?;
+        let old = fs::read(&file).expect("reads");
+        // A folder that is written to and not read cannot be synced.
+        set_mode(folder.path(), 0o300);
+        let moved = inside.desk.move_to_keychain(PASSPHRASE.into()).await;
+        set_mode(folder.path(), 0o700);
+        assert_eq!(moved?.len(), 2);
+        let note = status(&inside).await?.vault_note.expect("the owner is told");
+        assert!(note.contains("did not confirm") && note.contains("power cut"), "{note}");
+        inside.close().await;
+
+        let new = fs::read(&file).expect("reads");
+        assert_ne!(new, old);
+        for left in [&new, &old] {
+            fs::write(&file, left).expect("writes");
+            let inside = beside(folder.path(), &keychain).await?;
+            inside.unlock().await?;
+            assert_eq!(status(&inside).await?.vault_note, None);
+            inside.close().await;
+            // A desk that has opened the new file counts it as the last one from then on.
+            keychain.delete("vault-generation").await.expect("forgotten");
+        }
+
+        let inside = beside(folder.path(), &keychain).await?;
+        set_mode(folder.path(), 0o300);
+        let changed = inside.desk.change_passphrase(PASSPHRASE.into(), NEW_PASSPHRASE.into()).await;
+        set_mode(folder.path(), 0o700);
+        changed?;
+        assert!(status(&inside).await?.vault_note.is_some());
+        inside.desk.change_passphrase(NEW_PASSPHRASE.into(), PASSPHRASE.into()).await?;
+        assert_eq!(status(&inside).await?.vault_note, None, "confirmed");
+        inside.close().await;
+        let inside = beside(folder.path(), &keychain).await?;
+        inside.unlock().await?;
+        inside.close().await;
+        Ok(())
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn set_mode(folder: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode)).expect("permitted");
 }
 
 /// By the command line alone, on a machine without a keychain.

@@ -69,6 +69,16 @@ pub const COMMANDS: &[Command] = &[
         ],
     },
     Command {
+        name: "fuzz",
+        arguments: "[--runs N] [--seed N] [TARGET]",
+        does: "Throws altered files at every parser of files and prints how many.",
+        details: &[
+            "--runs N  how many for each parser; a million when it is not given.",
+            "--seed N  another number makes another run, the same number the same.",
+            "TARGET    vault_file, keystore, recovery_words, container, envelope or manifest.",
+        ],
+    },
+    Command {
         name: "bench",
         arguments: "[FILTER] [ARGS]",
         does: "Measures the books beside the bare disk and the bare hash, as ratios.",
@@ -189,6 +199,7 @@ impl Request {
                 Ok(Request::Test { filter, keep_going })
             }
             "soak" => Ok(Request::Program { package: "imprest-soak", arguments: rest.to_vec() }),
+            "fuzz" => Ok(Request::Program { package: "imprest-fuzz", arguments: rest.to_vec() }),
             "bench" => Ok(Request::Program { package: "imprest-bench", arguments: rest.to_vec() }),
             name => match words.next() {
                 Some(word) => Err(wrong(word)),

@@ -35,6 +35,7 @@ const CHECKS: &[Check] = &[
         perform: |_| cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     },
     Check { name: "rust-test", perform: rust_tests },
+    Check { name: "memory", perform: memory_tests },
     Check { name: "rust-doc-test", perform: |_| cargo(&["test", "--doc", "--workspace"]) },
     Check { name: "ui-check", perform: |_| ui("check") },
     Check { name: "ui-lint", perform: |_| ui("lint") },
@@ -101,6 +102,30 @@ fn rust_tests(words: &Words) -> Result<bool> {
     tests.args(&words.test_name);
     tests.env("IMPREST_BIN_DIR", workspace::programs());
     tests.env("IMPREST_TAURI_DRIVER", workspace::tauri_driver());
+    told(&mut tests)
+}
+
+/// What a locked desk leaves in its memory, and who may read that, once more on a program that is
+/// optimised and hardened as what is shipped.
+fn memory_tests(_: &Words) -> Result<bool> {
+    if !cfg!(target_os = "linux") {
+        // Other systems show no program another one's memory.
+        return Ok(true);
+    }
+    if !cargo(&["build", "--profile", "proof", "--package", "imprest-cli"])? {
+        return Ok(false);
+    }
+    let mut tests = process::cargo();
+    if process::answers("cargo-nextest", &["nextest", "--version"]) {
+        let these = "package(imprest-tests) and binary(memory)";
+        tests.args(["nextest", "run", "--workspace", "--no-fail-fast", "-E", these]);
+    } else {
+        tests.args(["test", "--workspace", "--test", "memory"]);
+    }
+    tests.env("IMPREST_BIN_DIR", workspace::target().join("proof"));
+    // Only the everyday build knows by itself where the sources are.
+    let kit = workspace::root().join("assets/practice/node_modules");
+    tests.env("IMPREST_PRACTICE_KIT", kit);
     told(&mut tests)
 }
 

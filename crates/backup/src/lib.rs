@@ -50,40 +50,8 @@ pub use restore::{RestorePlan, Restored, inspect, restore};
 pub use snapshot::FROM_BACKUP;
 pub use write::{BackupPlan, Written, write};
 
-/// What the fuzzing targets feed; not for use.
 #[doc(hidden)]
-pub mod fuzzing {
-    use crate::container::{Look, unpack};
-    use crate::envelope::Opener;
-    use crate::manifest::Manifest;
-
-    /// Takes bytes for the inside of a backup.
-    pub fn container(bytes: &[u8]) {
-        let _ = unpack(bytes, bytes.len() as u64, &mut Look, |_| ());
-    }
-
-    /// Takes bytes for a manifest.
-    pub fn manifest(bytes: &[u8]) {
-        let _ = Manifest::parse(bytes);
-    }
-
-    /// Takes bytes for a sealed file, which none of them is.
-    pub fn envelope(bytes: &[u8]) {
-        thread_local! {
-            // Made once: making one measures the machine.
-            static OPENER: Option<Opener> = crate::envelope::Passphrase::to_open(
-                &imprest_vault::SecretText::new("fuzz".into()),
-            )
-            .ok()
-            .map(Opener::light);
-        }
-        OPENER.with(|opener| {
-            if let Some(opener) = opener {
-                let _ = opener.open(bytes);
-            }
-        });
-    }
-}
+pub mod fuzzing;
 
 /// Runs what waits for the disk, or stretches a passphrase, away from the async runtime.
 async fn blocking<T: Send + 'static>(

@@ -28,6 +28,9 @@ const ROUNDS: usize = 7;
 /// How many single payments are timed.
 const SINGLES: usize = 400;
 
+/// What opens its vault.
+const PASSPHRASE: &str = "measured in public";
+
 /// A desk with an open vault and one agent, on a disk of its own.
 #[derive(Clone)]
 pub struct Desk {
@@ -43,7 +46,7 @@ impl Desk {
     /// # Errors
     /// When one of its parts cannot be made.
     pub async fn open(folder: &TempDir) -> Result<Desk> {
-        let passphrase = SecretText::new("measured in public".into());
+        let passphrase = SecretText::new(PASSPHRASE.into());
         let cost = KdfCost::FLOOR;
         let (vault, _words) = Vault::create(folder.path().join("vault"), &passphrase, cost)?;
         let ledger = Ledger::open(&folder.path().join("ledger.db")).await?;
@@ -69,6 +72,15 @@ impl Desk {
             Reserved::Granted { grant, .. } => Ok(grant),
             other => bail!("not granted: {other:?}"),
         }
+    }
+
+    /// Locks the vault and opens it again, so that no account's key is in memory.
+    ///
+    /// # Errors
+    /// When the vault refuses.
+    pub fn forget_accounts(&self) -> Result<()> {
+        self.vault.lock();
+        Ok(self.vault.unlock(&SecretText::new(PASSPHRASE.into()))?)
     }
 
     /// Signs under a grant.

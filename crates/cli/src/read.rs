@@ -43,7 +43,7 @@ pub async fn status(context: &Context) -> Result<End, Fault> {
                 format!("{} {}", if status.practice { "practice" } else { "real" }, status.version),
             ),
             ("vault", stage),
-            ("older copy", status.vault_note.unwrap_or_default()),
+            ("vault file", status.vault_note.unwrap_or_default()),
             ("window", if status.window_locked { "locked".into() } else { String::new() }),
             ("locks", locks_in_words(status.signing_idle_min, status.lock_with_session)),
             ("sleep", status.system_locks_note.unwrap_or_default()),

@@ -8,7 +8,7 @@
 use crate::command_table;
 use crate::desk::Desk;
 use crate::presence::from_outside;
-use crate::problem::{ErrorCode, bad_input};
+use crate::problem::{ErrorCode, bad_form, bad_input};
 use crate::view::Problem;
 use imprest_vault::SecretText;
 use serde::{Deserialize, Serialize};
@@ -20,9 +20,12 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, Semaphore};
+use zeroize::{Zeroize, Zeroizing};
 
 /// The most one line may be, in bytes.
 const LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// How much is read at once, in bytes; most lines are shorter.
+const PIECE_BYTES: usize = 4 * 1024;
 /// How long a connected program may take to ask.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a running desk may take to say that it runs.
@@ -286,22 +289,52 @@ async fn serve_one(desk: Desk, stream: UnixStream, guard: Arc<Mutex<()>>) -> std
             }
         }
     };
-    let mut line = match answer {
-        Ok(ok) => json!({ "ok": ok }),
-        Err(problem) => json!({ "problem": problem }),
-    }
-    .to_string();
-    line.push('\n');
-    write.write_all(line.as_bytes()).await
+    let (name, mut document) = match answer {
+        Ok(ok) => ("ok", ok),
+        Err(problem) => ("problem", json!(problem)),
+    };
+    // Sized for any answer with a secret, so that it does not grow and leave pieces behind.
+    let mut line = Zeroizing::new(Vec::with_capacity(PIECE_BYTES));
+    line.extend_from_slice(format!("{{\"{name}\":").as_bytes());
+    let written = serde_json::to_writer(&mut *line, &document);
+    wipe(&mut document);
+    written?;
+    line.extend_from_slice(b"}\n");
+    write.write_all(&line).await
 }
 
+/// Reads one line into memory that is wiped: it may carry a passphrase or the recovery words.
 async fn read_ask(read: impl AsyncRead + Unpin) -> Result<Ask, Problem> {
-    let mut line = String::new();
-    BufReader::new(read.take(LINE_BYTES_MAX))
-        .read_line(&mut line)
-        .await
-        .map_err(|e| bad_input("Line", e))?;
-    serde_json::from_str(&line).map_err(|e| bad_input("Line", e))
+    let mut read = read.take(LINE_BYTES_MAX);
+    let mut line = Zeroizing::new(Vec::with_capacity(PIECE_BYTES));
+    let mut piece = Zeroizing::new(vec![0; PIECE_BYTES]);
+    let end = loop {
+        let count = read.read(&mut piece).await.map_err(|e| bad_input("Line", e))?;
+        if line.capacity() - line.len() < count {
+            // By hand, because a vector that grows by itself leaves what it had behind.
+            let mut longer = Zeroizing::new(Vec::with_capacity(2 * line.capacity()));
+            longer.extend_from_slice(&line);
+            line = longer;
+        }
+        let before = line.len();
+        line.extend_from_slice(&piece[..count]);
+        match piece[..count].iter().position(|byte| *byte == b'\n') {
+            Some(at) => break before + at,
+            None if count == 0 => break before,
+            None => {}
+        }
+    };
+    serde_json::from_slice(&line[..end]).map_err(|e| bad_form("Line", &e))
+}
+
+/// Wipes every text of a document that may have shown a secret.
+fn wipe(document: &mut Value) {
+    match document {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 async fn answer(desk: &Desk, ask: Ask, guard: &Mutex<()>) -> Result<Value, Problem> {

@@ -5,7 +5,7 @@ use crate::desk::Desk;
 use crate::jobs::wait_depth;
 use crate::limits::{Whose, notes};
 use crate::place::token_entry;
-use crate::problem::{ErrorCode, bad_amount, bad_input};
+use crate::problem::{ErrorCode, bad_amount, bad_form, bad_input};
 use crate::view::*;
 use futures::future::BoxFuture;
 use imprest_domain::{AgentName, Grade, Units};
@@ -144,7 +144,9 @@ impl Desk {
         let note = kept.as_ref().err().map(|error| {
             let why = match error {
                 KeychainError::Absent => "this system has no keychain to keep it in",
-                KeychainError::Locked | KeychainError::TimedOut => "the system keychain is locked",
+                KeychainError::Locked => "the system keychain is locked",
+                KeychainError::TimedOut => "the system keychain has not answered in time",
+                KeychainError::Gone => "the system keychain has ended",
                 _ => "the system keychain did not take it",
             };
             format!("Copy the token now: {why}, and it is not shown again.")
@@ -414,6 +416,14 @@ impl Desk {
                 "denied",
                 "The system keychain refused Imprest. Allow it so that agents can be connected without a token in their files.",
             ),
+            KeychainState::TimedOut => (
+                "late",
+                "The system keychain has not answered in time. Look for its question on the screen; until then agents need their token from you.",
+            ),
+            KeychainState::Gone => (
+                "gone",
+                "The system keychain has ended. Start it again, then close Imprest and open it; until then agents need their token from you.",
+            ),
         };
         (word.into(), Some(note.into()))
     }
@@ -459,7 +469,7 @@ macro_rules! dispatch {
                         struct Args { $($arg: $type),* }
                         #[allow(unused_variables, reason = "some commands take nothing")]
                         let Args { $($arg),* } = serde_json::from_value(args)
-                            .map_err(|e| bad_input(command, e))?;
+                            .map_err(|e| bad_form(command, &e))?;
                         let answer: $answer = self.$name($($arg),*).await?;
                         serde_json::to_value(answer).map_err(|e| {
                             Problem::new(ErrorCode::Internal, e.to_string(), "Report this fault.")

@@ -261,6 +261,18 @@ pub(crate) fn bad_input(field: &str, why: impl fmt::Display) -> Problem {
     )
 }
 
+/// As [`bad_input`], for JSON that is not what was asked for. What stands in its place is not
+/// repeated: it may be a passphrase, and this is shown and logged.
+pub(crate) fn bad_form(field: &str, error: &serde_json::Error) -> Problem {
+    let why = match error.classify() {
+        serde_json::error::Category::Data => {
+            "a part is missing, is not known, or is of another kind than it has to be".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    bad_input(field, why)
+}
+
 pub(crate) fn bad_amount(field: &str, error: AmountError) -> Problem {
     bad_input(field, error)
 }

@@ -4,6 +4,7 @@
 //! Nothing here carries a key or a token, but for the two answers that show one once.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 /// Derives what every shape needs; the TypeScript side exists only where tests write it.
 macro_rules! shapes {
@@ -16,6 +17,18 @@ macro_rules! shapes {
             pub struct $name { $($body)* }
         )*
     };
+}
+
+impl Drop for NewVault {
+    fn drop(&mut self) {
+        self.words.zeroize();
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        self.words.zeroize();
+    }
 }
 
 shapes! {
@@ -36,7 +49,7 @@ shapes! {
         /// By how many seconds the computer's clock stands behind the books, when that stops
         /// payments from going unasked; see the command `accept_clock`.
         pub clock_behind_s: Option<u32>,
-        /// "ready", "absent", "locked" or "denied": the operating system's keychain.
+        /// "ready", "absent", "locked", "denied", "late" or "gone": the operating system's keychain.
         pub keychain: String,
         /// One sentence about the keychain when it is not ready.
         pub keychain_note: Option<String>,
@@ -73,7 +86,8 @@ shapes! {
         /// Whether the window is locked: approving and raising ask for the passphrase, while agents
         /// go on being served.
         pub window_locked: bool,
-        /// One sentence when the vault file is not the last one that was here.
+        /// One sentence when the vault file is not the last one that was here, or when the disk did
+        /// not confirm its last change.
         pub vault_note: Option<String>,
         /// The data folder.
         pub data_dir: String,

@@ -131,7 +131,6 @@ impl Desk {
         new_passphrase: String,
     ) -> Result<DeskStatus, Problem> {
         let vault = self.inner.need_vault()?;
-        let gone = ids(&vault);
         let (words, new) = (SecretText::new(words), SecretText::new(new_passphrase));
         let presence = blocking(move || {
             vault.unlock_with_words(&words, &new)?;
@@ -141,7 +140,6 @@ impl Desk {
         self.inner.note_presence(presence);
         // The owner has said by the words that this is the vault, older copy or not.
         self.accept_generation().await;
-        self.forget(gone).await;
         self.opened().await
     }
 
@@ -229,7 +227,6 @@ impl Desk {
             return Err(VaultError::LastWayIn.into());
         }
         blocking(move || vault.remove_way(&key, slot)).await?;
-        self.forget(vec![slot]).await;
         self.ways_changed().await
     }
 
@@ -242,14 +239,12 @@ impl Desk {
     pub async fn move_to_keychain(&self, passphrase: String) -> Result<Vec<WayView>, Problem> {
         let passphrase = SecretText::new(passphrase);
         let (vault, key) = self.owner_key(&passphrase).await?;
-        let gone = ids(&vault);
         let way = self.way_of(SlotKind::Strong, passphrase).await?;
         let kept = secret_slot(&way);
         if let Err(problem) = blocking(move || vault.replace_ways(&key, &way)).await {
             self.drop_unused(kept).await;
             return Err(problem);
         }
-        self.forget(gone).await;
         self.ways_changed().await
     }
 
@@ -321,14 +316,10 @@ impl Desk {
         Ok((vault, key))
     }
 
-    /// Removes what a keychain keeps for slots that are gone. It opens nothing any more, so that it
-    /// stays behind is no failure.
-    async fn forget(&self, slots: Vec<SlotId>) {
-        let Some(vault) = self.inner.vault() else { return };
-        for slot in slots {
-            if vault.slots().iter().any(|known| known.id == Some(slot)) {
-                continue;
-            }
+    /// Removes what the keychain keeps for slots that are gone for good. It opens nothing any more,
+    /// so that it stays behind is no failure.
+    async fn forget_superseded(&self, vault: &Vault) {
+        for slot in vault.take_superseded() {
             if let Err(error) = vault.forget_in_keychain(&self.inner.slot_keychain, slot).await {
                 tracing::debug!(%error, "an entry that opens nothing stays in a keychain");
                 return;
@@ -336,9 +327,12 @@ impl Desk {
         }
     }
 
-    /// As [`Desk::forget`], for a secret whose slot was never written.
+    /// Removes what the keychain keeps for a slot that was never written.
     async fn drop_unused(&self, slot: Option<SlotId>) {
         let Some(slot) = slot else { return };
+        if self.inner.vault().is_some_and(|vault| vault.may_need(slot)) {
+            return;
+        }
         let keychain = &self.inner.slot_keychain;
         if let Err(error) = KeychainSecret::forget(keychain, slot).await {
             tracing::debug!(%error, "an entry that opens nothing stays in a keychain");
@@ -380,19 +374,22 @@ impl Desk {
         }
     }
 
-    /// Remembers this file as the last one, whatever was known.
+    /// Remembers this file as the last one, whatever was known; one that the disk has not
+    /// confirmed is not, because the one before it may come back.
     async fn accept_generation(&self) {
         let Some(vault) = self.inner.vault() else { return };
-        *self.inner.vault_note.write().unwrap_or_else(PoisonError::into_inner) = None;
-        let generation = vault.generation().to_string();
+        *self.inner.vault_note.write().unwrap_or_else(PoisonError::into_inner) =
+            vault.unconfirmed();
+        let generation = vault.confirmed_generation().to_string();
         if let Err(error) = self.inner.keychain().store(GENERATION_ENTRY, &generation).await {
             tracing::debug!(%error, "an older vault file would not be noticed");
         }
+        self.forget_superseded(&vault).await;
     }
 }
 
 impl Inner {
-    /// One sentence about a vault file that is not the last one.
+    /// One sentence about a vault file that is not the last one, or may not stay it.
     pub(crate) fn vault_note(&self) -> Option<String> {
         self.vault_note.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -412,11 +409,6 @@ fn first_that_fits<T>(
         }
     }
     Err(last)
-}
-
-/// The ways into a vault, by their identifiers; the words have none.
-fn ids(vault: &Vault) -> Vec<SlotId> {
-    vault.slots().iter().filter_map(|slot| slot.id).collect()
 }
 
 fn secret_slot(way: &WayIn) -> Option<SlotId> {

@@ -8,13 +8,16 @@
 
 use crate::error::VaultError;
 use crate::locked::LockedSigner;
-use crate::secret::{Secret32, expand};
+use crate::secret::{Secret32, Secret64, expand};
 use crate::treasury::{Treasury, signer_of};
 use crate::words;
-use alloy::signers::local::coins_bip39::English;
-use alloy::signers::local::{MnemonicBuilder, PrivateKeySigner};
+use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::Address;
+use coins_bip32::path::DerivationPath;
+use coins_bip32::xkeys::XPriv;
+use sha2::Sha512;
 use std::collections::BTreeMap;
+use zeroize::Zeroizing;
 
 /// The account that holds the owner's own money; agents have 1 and up.
 pub(crate) const TREASURY: u32 = 0;
@@ -25,6 +28,9 @@ const LAST_ACCOUNT: u32 = (1 << 31) - 1;
 /// signer by itself.
 pub(crate) struct Keys {
     entropy: Secret32,
+    /// Stretched once, when the vault opens: it takes milliseconds, and an account's first
+    /// signature must not.
+    seed: Secret64,
     signers: BTreeMap<u32, LockedSigner>,
     treasury: Treasury,
     /// The treasury's key when it is not derived from the entropy.
@@ -37,8 +43,9 @@ impl Keys {
         treasury: Treasury,
         imported: &[Secret32],
     ) -> Result<Self, VaultError> {
-        let mut keys =
-            Self { entropy, signers: BTreeMap::new(), treasury: Treasury::Own, imported: None };
+        let seed = seed_of(&words::phrase(&entropy)?);
+        let (signers, own) = (BTreeMap::new(), Treasury::Own);
+        let mut keys = Self { entropy, seed, signers, treasury: own, imported: None };
         keys.set_treasury(treasury, imported)?;
         Ok(keys)
     }
@@ -62,7 +69,7 @@ impl Keys {
         use std::collections::btree_map::Entry;
         let kept = match self.signers.entry(account) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(LockedSigner::new(derive(&self.entropy, account)?)),
+            Entry::Vacant(new) => new.insert(LockedSigner::new(derive(&self.seed, account)?)),
         };
         Ok(kept.get())
     }
@@ -117,25 +124,33 @@ fn find(imported: &[Secret32], address: Address) -> Result<PrivateKeySigner, Vau
     Err(VaultError::Internal { doing: "find the treasury's key" })
 }
 
-/// The key at `m/44'/60'/account'/0/0` (BIP-44), no BIP-39 passphrase.
-fn derive(entropy: &Secret32, account: u32) -> Result<PrivateKeySigner, VaultError> {
+/// BIP-39's seed of words with single spaces, with no BIP-39 passphrase. Some milliseconds.
+pub(crate) fn seed_of(phrase: &str) -> Secret64 {
+    stretched(phrase, b"mnemonic")
+}
+
+pub(crate) fn stretched(phrase: &str, salt: &[u8]) -> Secret64 {
+    let mut seed = Secret64::blank();
+    pbkdf2::pbkdf2_hmac::<Sha512>(phrase.as_bytes(), salt, 2048, seed.bytes_mut());
+    seed
+}
+
+/// The key at `m/44'/60'/account'/0/0` (BIP-44).
+fn derive(seed: &Secret64, account: u32) -> Result<PrivateKeySigner, VaultError> {
     if account > LAST_ACCOUNT {
         return Err(VaultError::AccountOutOfRange { account });
     }
-    at_path(words::phrase(entropy)?.as_str(), account)
+    at_path(seed, &format!("m/44'/60'/{account}'/0/0"))
 }
 
-fn at_path(phrase: &str, account: u32) -> Result<PrivateKeySigner, VaultError> {
-    at_any_path(phrase, &format!("m/44'/60'/{account}'/0/0"))
-}
-
-pub(crate) fn at_any_path(phrase: &str, path: &str) -> Result<PrivateKeySigner, VaultError> {
+pub(crate) fn at_path(seed: &Secret64, path: &str) -> Result<PrivateKeySigner, VaultError> {
     let failed = |_| VaultError::Internal { doing: "derive a key" };
-    MnemonicBuilder::<English>::from_phrase(phrase)
-        .derivation_path(path)
-        .map_err(failed)?
-        .build()
-        .map_err(failed)
+    let path: DerivationPath = path.parse().map_err(failed)?;
+    let node = XPriv::root_from_seed(seed.bytes(), None).map_err(failed)?;
+    let node = node.derive_path(path).map_err(failed)?;
+    let key: &coins_bip32::ecdsa::SigningKey = node.as_ref();
+    let bytes = Zeroizing::new(key.to_bytes());
+    PrivateKeySigner::from_slice(&bytes).map_err(|_| VaultError::Internal { doing: "derive a key" })
 }
 
 #[cfg(test)]
@@ -151,7 +166,7 @@ mod tests {
     #[test]
     fn the_path_is_the_one_other_wallets_use() {
         let phrase = "test test test test test test test test test test test junk";
-        let signer = at_path(phrase, 0).expect("derives");
+        let signer = derive(&seed_of(phrase), 0).expect("derives");
         assert_eq!(signer.address(), address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266"));
     }
 
@@ -159,7 +174,7 @@ mod tests {
     #[test]
     fn agrees_with_an_independent_derivation() {
         let junk = "test test test test test test test test test test test junk";
-        let second = at_path(junk, 1).expect("derives").address();
+        let second = derive(&seed_of(junk), 1).expect("derives").address();
         assert_eq!(second, address!("8C8d35429F74ec245F8Ef2f4Fd1e551cFF97d650"));
         // All ones: "zoo", 23 times, and "vote".
         let mut keys = keys(Secret32::copied(&[0xff; 32]).expect("32 bytes"));

@@ -29,6 +29,15 @@ pub(crate) const MAX_SLOTS: usize = 8;
 /// The most treasury keys from outside, over the vault's whole life.
 pub(crate) const MAX_IMPORTED: usize = 8;
 
+/// What the disk said of a file that is in its place.
+pub(crate) enum Written {
+    /// It outlasts a power cut.
+    Confirmed,
+    /// It is there, but its name was not made durable: a power cut may bring back what was there
+    /// before, or leave the new file. Both have to stay openable.
+    Unconfirmed(VaultError),
+}
+
 /// A slot's random name.
 pub(crate) type SlotId = Hex<16>;
 
@@ -262,6 +271,11 @@ impl VaultFile {
         }
     }
 
+    /// For fuzzing: the same file, in the spelling and with the checksum that a parser wants first.
+    pub(crate) fn with_checksum(bytes: &[u8]) -> Option<Vec<u8>> {
+        form2::File::with_checksum(bytes).or_else(|| form1::File::with_checksum(bytes))
+    }
+
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, VaultError> {
         match &self.0 {
             Form::First(file) => seal::to_bytes(file),
@@ -292,20 +306,21 @@ impl VaultFile {
     ///
     /// # Errors
     /// [`VaultError::AlreadyExists`] when there is anything at the path; it is left alone.
-    pub(crate) fn write_new(&self, path: &Path) -> Result<(), VaultError> {
+    pub(crate) fn write_new(&self, path: &Path) -> Result<Written, VaultError> {
         let temp = self.write_beside(path)?;
         temp.persist_noclobber(path).map_err(|e| match e.error.kind() {
             ErrorKind::AlreadyExists => VaultError::AlreadyExists { path: path.to_owned() },
             _ => VaultError::io("make the vault file", path)(e.error),
         })?;
-        sync_folder(path)
+        Ok(sync_folder(path))
     }
 
-    /// Puts this file in the place of the old one, in one step.
-    pub(crate) fn replace(&self, path: &Path) -> Result<(), VaultError> {
+    /// Puts this file in the place of the old one, in one step. An error means that the old one is
+    /// still there.
+    pub(crate) fn replace(&self, path: &Path) -> Result<Written, VaultError> {
         let temp = self.write_beside(path)?;
         temp.persist(path).map_err(|e| VaultError::io("replace the vault file", path)(e.error))?;
-        sync_folder(path)
+        Ok(sync_folder(path))
     }
 
     /// A durable copy in the same folder, mode 0600, that removes itself unless put in place.
@@ -330,15 +345,19 @@ fn folder(path: &Path) -> PathBuf {
     }
 }
 
-/// Makes the new name itself durable; Windows has no such call and needs none.
-fn sync_folder(path: &Path) -> Result<(), VaultError> {
+/// Makes the new name itself durable; Windows has no such call and needs none. The file is in its
+/// place already, so that a failure here undoes nothing.
+fn sync_folder(path: &Path) -> Written {
     if cfg!(unix) {
         let folder = folder(path);
-        File::open(&folder)
-            .and_then(|opened| opened.sync_all())
-            .map_err(VaultError::io("make durable the folder", &folder))?;
+        let synced = File::open(&folder).and_then(|opened| opened.sync_all());
+        if let Err(source) = synced {
+            return Written::Unconfirmed(VaultError::io("make durable the folder", &folder)(
+                source,
+            ));
+        }
     }
-    Ok(())
+    Written::Confirmed
 }
 
 #[cfg(test)]

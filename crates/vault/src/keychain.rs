@@ -5,8 +5,11 @@
 //! those is its own answer, never a silent fallback to a file. Other programs of the same user can
 //! usually read it.
 
+mod bus;
+
 use keyring_core::Error as Refusal;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -31,6 +34,10 @@ pub enum KeychainState {
     Locked,
     /// It was asked and refused, or its prompt was dismissed.
     Denied,
+    /// It has not answered in time; most likely it is asking its owner something.
+    TimedOut,
+    /// It answered before, and has ended since.
+    Gone,
 }
 
 /// Why the keychain did not do what was asked. No variant holds a secret.
@@ -50,6 +57,11 @@ pub enum KeychainError {
     /// It did not answer in time, most likely because it is asking its owner something.
     #[error("the system keychain did not answer within {} seconds. Look for its question on the screen, and try again.", TIMEOUT.as_secs())]
     TimedOut,
+    /// It ended after it had answered. The session it had with us ended with it.
+    #[error(
+        "the system keychain has ended since it last answered. Start it again, then close the desk and open it."
+    )]
+    Gone,
     /// The namespace or name cannot name an entry.
     #[error(
         "a keychain name is 1 to 128 of the letters, digits, dots, colons, hyphens and underscores."
@@ -71,7 +83,9 @@ impl KeychainError {
     fn state(&self) -> Option<KeychainState> {
         match self {
             Self::Absent => Some(KeychainState::Absent),
-            Self::Locked | Self::TimedOut => Some(KeychainState::Locked),
+            Self::Locked => Some(KeychainState::Locked),
+            Self::TimedOut => Some(KeychainState::TimedOut),
+            Self::Gone => Some(KeychainState::Gone),
             Self::Denied | Self::Failed => Some(KeychainState::Denied),
             Self::BadName | Self::BadSecret | Self::Damaged => None,
         }
@@ -91,6 +105,8 @@ pub struct Keychain {
     turn: Arc<Semaphore>,
     /// What the last call showed of the keychain as a whole.
     known: Arc<Mutex<Option<Result<(), KeychainError>>>>,
+    /// Whether it has ever answered: then it is not absent, but gone.
+    has_answered: Arc<AtomicBool>,
     timeout: Duration,
 }
 
@@ -129,6 +145,7 @@ impl Keychain {
             backend: Arc::new(backend),
             turn: Arc::new(Semaphore::new(1)),
             known: Arc::default(),
+            has_answered: Arc::default(),
             timeout: TIMEOUT,
         }
     }
@@ -144,8 +161,7 @@ impl Keychain {
         }
     }
 
-    /// What the last call showed; before any call, what [`Keychain::check`] finds. One that timed
-    /// out counts as locked here; [`Keychain::last_refusal`] tells the two apart.
+    /// What the last call showed; before any call, what [`Keychain::check`] finds.
     pub async fn state(&self) -> KeychainState {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
@@ -218,9 +234,15 @@ impl Keychain {
         let entry = entry_name(&self.namespace, name)?;
         let outcome = match tokio::time::timeout(self.timeout, self.on_own_thread(entry, act)).await
         {
+            Ok(Err(KeychainError::Absent)) if self.has_answered.load(Ordering::SeqCst) => {
+                Err(KeychainError::Gone)
+            }
             Ok(outcome) => outcome,
             Err(_) => Err(KeychainError::TimedOut),
         };
+        if outcome.is_ok() {
+            self.has_answered.store(true, Ordering::SeqCst);
+        }
         let shown = match &outcome {
             Ok(_) => Some(Ok(())),
             Err(error) => error.state().map(|_| Err(error.clone())),
@@ -244,6 +266,9 @@ impl Keychain {
             .name("keychain".into())
             .spawn(move || {
                 let outcome = act(&backend, &entry);
+                if outcome.is_ok() && matches!(*backend, Backend::System) {
+                    bus::note_answer();
+                }
                 // Ended before the answer is sent, so that the next caller finds its turn free.
                 drop(turn);
                 let _ = reply.send(outcome);
@@ -323,6 +348,9 @@ pub(crate) fn is_backend_name(name: &str) -> bool {
 }
 
 fn system(entry: &str) -> Result<keyring::v1::Entry, KeychainError> {
+    if bus::has_ended() {
+        return Err(KeychainError::Gone);
+    }
     keyring::v1::Entry::new(SERVICE, entry).map_err(|e| reason(&e))
 }
 
@@ -335,7 +363,11 @@ fn reason(refusal: &Refusal) -> KeychainError {
             let said = source.to_string();
             tracing::debug!(said, "the system keychain refused");
             let platform = matches!(refusal, Refusal::PlatformFailure(_));
-            from_message(&said, platform)
+            match from_message(&said, platform) {
+                // Dismissed without anybody having been asked: there is no screen to ask on.
+                KeychainError::Denied if !bus::somebody_was_asked() => KeychainError::Locked,
+                word => word,
+            }
         }
         Refusal::BadEncoding(_)
         | Refusal::BadDataFormat(..)
@@ -346,6 +378,16 @@ fn reason(refusal: &Refusal) -> KeychainError {
     }
 }
 
+/// What is said when nothing answers to the keychain's name, or the bus itself is not there.
+const ABSENT: [&str; 6] = [
+    "no secret service",
+    "result not returned",
+    "serviceunknown",
+    "disconnected",
+    "noreply",
+    "broken pipe",
+];
+
 /// The stores tell locked from dismissed from gone only in words.
 fn from_message(said: &str, platform: bool) -> KeychainError {
     let said = said.to_ascii_lowercase();
@@ -354,7 +396,10 @@ fn from_message(said: &str, platform: bool) -> KeychainError {
         KeychainError::Denied
     } else if has(&["locked", "interaction"]) {
         KeychainError::Locked
-    } else if has(&["no secret service", "result not returned", "serviceunknown", "disconnected"]) {
+    } else if has(&["unknownobject", "unknownmethod", "nosession", "no such"]) {
+        // Another one answers in its place, and knows nothing of the session we had.
+        KeychainError::Gone
+    } else if has(&ABSENT) {
         KeychainError::Absent
     } else if platform {
         KeychainError::Failed
@@ -460,12 +505,29 @@ mod tests {
         assert_eq!(hung.await, Err(KeychainError::TimedOut));
         // The next call does not start a second thread; it waits its turn, and gives up too.
         assert_eq!(keychain.load("a").await, Err(KeychainError::TimedOut));
-        assert_eq!(keychain.state().await, KeychainState::Locked);
+        assert_eq!(keychain.state().await, KeychainState::TimedOut);
         assert_eq!(keychain.last_refusal(), Some(KeychainError::TimedOut));
         release.send(()).expect("still waiting");
         let patient = Keychain { timeout: TIMEOUT, ..keychain.clone() };
         assert_eq!(patient.load("a").await, Ok(None));
         assert_eq!(keychain.state().await, KeychainState::Ready);
+    }
+
+    /// What no longer answers is told from what never did.
+    #[tokio::test]
+    async fn a_keychain_that_ends_is_gone_and_not_absent() {
+        let keychain = Keychain::in_memory();
+        let ended = || keychain.call("a", |_, _| Err::<(), _>(KeychainError::Absent));
+        assert_eq!(ended().await, Err(KeychainError::Absent));
+        assert_eq!(keychain.state().await, KeychainState::Absent);
+        assert_eq!(keychain.load("a").await, Ok(None));
+        assert_eq!(ended().await, Err(KeychainError::Gone));
+        assert_eq!(keychain.state().await, KeychainState::Gone);
+    }
+
+    #[test]
+    fn a_dismissed_question_is_a_refusal() {
+        assert_eq!(from_message("SS error: prompt dismissed", false), KeychainError::Denied);
     }
 
     #[test]
@@ -474,7 +536,6 @@ mod tests {
         for (refusal, word) in [
             (Refusal::NoDefaultStore, KeychainError::Absent),
             (Refusal::NoStorageAccess(said("SS Error: object locked")), KeychainError::Locked),
-            (Refusal::NoStorageAccess(said("SS error: prompt dismissed")), KeychainError::Denied),
             (
                 Refusal::NoStorageAccess(said("SS error: result not returned from SS API")),
                 KeychainError::Absent,
@@ -488,6 +549,12 @@ mod tests {
                     "zbus error: org.freedesktop.Secret.Error.IsLocked: Cannot create an item in a locked collection",
                 )),
                 KeychainError::Locked,
+            ),
+            (
+                Refusal::PlatformFailure(said(
+                    "zbus error: org.freedesktop.DBus.Error.UnknownObject: No such object path",
+                )),
+                KeychainError::Gone,
             ),
             (Refusal::PlatformFailure(said("out of paper")), KeychainError::Failed),
             (Refusal::BadEncoding(b"hunter2".to_vec()), KeychainError::Damaged),

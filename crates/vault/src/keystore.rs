@@ -172,7 +172,6 @@ impl Keystore {
     }
 
     /// Whether what opening would cost is within what is accepted.
-    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn is_in_bounds(&self) -> bool {
         match &self.kdf {
             Kdf::Scrypt(params) => params.n() * u64::from(params.r()) <= MAX_N_R,

@@ -65,7 +65,6 @@ mod derive;
 mod device;
 mod error;
 mod file;
-#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod harden;

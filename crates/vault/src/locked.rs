@@ -12,6 +12,8 @@ const PAGE: usize = 4096;
 
 /// 256 bits on a page of their own.
 pub(crate) type Locked32 = Locked<[u8; 32], { PAGE - 32 }>;
+/// 512 bits on a page of their own.
+pub(crate) type Locked64 = Locked<[u8; 64], { PAGE - 64 }>;
 /// A key in use on a page of its own.
 pub(crate) type LockedSigner = Locked<PrivateKeySigner, { PAGE - size_of::<PrivateKeySigner>() }>;
 

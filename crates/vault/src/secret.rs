@@ -1,7 +1,7 @@
 //! Secrets in memory: wiped when dropped, never printed, never copied by accident.
 
 use crate::error::VaultError;
-use crate::locked::Locked32;
+use crate::locked::{Locked32, Locked64};
 use zeroize::{Zeroize, Zeroizing};
 
 /// Text that must not be seen: a passphrase or recovery words on their way in.
@@ -63,6 +63,30 @@ impl Secret32 {
 }
 
 impl Drop for Secret32 {
+    fn drop(&mut self) {
+        self.bytes_mut().zeroize();
+    }
+}
+
+/// 512 secret bits on a locked page, such as a BIP-39 seed.
+pub(crate) struct Secret64(Locked64);
+
+impl Secret64 {
+    /// Zeros, to be filled in place.
+    pub(crate) fn blank() -> Self {
+        Self(Locked64::new([0; 64]))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 64] {
+        self.0.get()
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8; 64] {
+        self.0.get_mut()
+    }
+}
+
+impl Drop for Secret64 {
     fn drop(&mut self) {
         self.bytes_mut().zeroize();
     }
@@ -141,7 +165,7 @@ mod tests {
                 );)+
             };
         }
-        secret!(SecretText, Secret32, Locked32, crate::RecoveryWords, crate::Vault);
+        secret!(SecretText, Secret32, Secret64, Locked32, crate::RecoveryWords, crate::Vault);
         secret!(crate::WayIn, crate::OwnerKey, crate::KeychainSecret, crate::ImportedKey);
         secret!(crate::NewTreasury, crate::Presence, crate::derive::Keys);
         secret!(crate::locked::LockedSigner, crate::Keystore, crate::file::Opened);

@@ -14,6 +14,7 @@ use crate::slots::{
 use crate::treasury::{ImportedKey, Treasury};
 use crate::words::{self, RecoveryWords};
 use alloy_primitives::Address;
+use disk::OnDisk;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,15 +25,14 @@ use zeroize::Zeroizing;
 ///
 /// The methods that take a passphrase or an [`OwnerKey`] stretch it, which needs up to a second
 /// and a quarter of a gigabyte; they run one at a time, and belong on `spawn_blocking`. The others
-/// take microseconds (the first use of an account, a few milliseconds) and never wait for a
-/// passphrase.
+/// take less than a millisecond, an account's first use too, and never wait for a passphrase.
 pub struct Vault {
     path: PathBuf,
     halted: AtomicBool,
     /// Held through key stretching and rewriting, so both happen one at a time.
     turn: Mutex<()>,
     /// Held for microseconds: what is on disk.
-    file: Mutex<Arc<VaultFile>>,
+    disk: Mutex<OnDisk>,
     /// Held for microseconds; never while key stretching runs.
     open: Mutex<Open>,
     /// Counts locks, so that an unlock that was already under way does not undo one, and the
@@ -161,8 +161,8 @@ impl Vault {
             return Err(VaultError::AlreadyExists { path });
         }
         let (file, opened) = VaultFile::new(entropy, way, cost)?;
-        file.write_new(&path)?;
-        let vault = Self::with(path, file);
+        let written = file.write_new(&path)?;
+        let vault = Self::with(path, OnDisk::made(file, written));
         vault.install(opened, 0)?;
         Ok(vault)
     }
@@ -175,15 +175,15 @@ impl Vault {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, VaultError> {
         let path = path.into();
         let file = VaultFile::read(&path)?;
-        Ok(Self::with(path, file))
+        Ok(Self::with(path, OnDisk::found(file)))
     }
 
-    fn with(path: PathBuf, file: VaultFile) -> Self {
+    fn with(path: PathBuf, disk: OnDisk) -> Self {
         Self {
             path,
             halted: AtomicBool::new(false),
             turn: Mutex::new(()),
-            file: Mutex::new(Arc::new(file)),
+            disk: Mutex::new(disk),
             open: Mutex::new(Open { keys: None, used: None }),
             locks: Arc::default(),
         }
@@ -231,7 +231,11 @@ impl Vault {
 
     // A poisoned lock still guards whole values: every change below is one assignment.
     fn file(&self) -> Arc<VaultFile> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.disk().file()
+    }
+
+    fn disk(&self) -> MutexGuard<'_, OnDisk> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn turn(&self) -> MutexGuard<'_, ()> {
@@ -482,7 +486,8 @@ impl Vault {
 }
 
 /// Changes to the file. Each is one rewrite, whole or not at all, under a new data key and the
-/// next generation; a locked vault stays locked, an unlocked one unlocked.
+/// next generation; a locked vault stays locked, an unlocked one unlocked. An error means that the
+/// file is as it was; whether the disk confirmed what did not fail, [`Vault::unconfirmed`] says.
 ///
 /// An older copy of the file still opens with what opened it then.
 impl Vault {
@@ -559,13 +564,13 @@ impl Vault {
     /// Removes a slot's entry from a keychain, after the slot itself is gone.
     ///
     /// # Errors
-    /// [`VaultError::LastWayIn`] while the vault still needs it; [`VaultError::Keychain`].
+    /// [`VaultError::LastWayIn`] while [`Vault::may_need`] says so; [`VaultError::Keychain`].
     pub async fn forget_in_keychain(
         &self,
         keychain: &Keychain,
         slot: SlotId,
     ) -> Result<(), VaultError> {
-        if self.slots().iter().any(|known| known.id == Some(slot)) {
+        if self.may_need(slot) {
             return Err(VaultError::LastWayIn);
         }
         slots::forget(keychain, slot.0).await
@@ -614,8 +619,8 @@ impl Vault {
         let outcome = self.file().open(&self.path, key).and_then(|mut opened| {
             alter(&mut opened)?;
             let new = opened.seal()?;
-            new.replace(&self.path)?;
-            *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+            let written = new.replace(&self.path)?;
+            self.disk().replaced(new, written);
             Ok(opened)
         });
         scrub_stack();
@@ -654,6 +659,7 @@ fn choose(new: NewTreasury, imported: &mut Vec<Secret32>) -> Result<Treasury, Va
     }
 }
 
+mod disk;
 mod signing;
 #[cfg(test)]
 mod tests;

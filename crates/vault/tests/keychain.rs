@@ -5,10 +5,13 @@
 
 #![cfg(target_os = "linux")]
 
+mod prompter;
+
 use imprest_vault::{
     KdfCost, Keychain, KeychainError, KeychainSecret, KeychainState, OwnerKey, SecretText,
     SlotKind, Vault, VaultError, WayIn,
 };
+use prompter::Owner;
 use std::process::Command;
 
 const INSIDE: &str = "IMPREST_TEST_KEYCHAIN_SESSION";
@@ -95,21 +98,52 @@ fn a_keychain_that_is_locked_says_so() {
         let keychain = Keychain::open("folder");
         keychain.store("token", "secret").await.expect("kept while unlocked");
         lock_collection();
-        // With no screen to ask on, the question is dismissed at once.
-        for refused in [
-            keychain.load("token").await.expect_err("it is locked"),
-            keychain.store("token", "other").await.expect_err("it is locked"),
-        ] {
-            assert!(
-                matches!(
-                    refused,
-                    KeychainError::Locked | KeychainError::Denied | KeychainError::TimedOut
-                ),
-                "{refused:?}"
-            );
-        }
-        assert!(matches!(keychain.state().await, KeychainState::Locked | KeychainState::Denied));
+        // With no program to ask its owner, the question is dismissed unasked.
+        refuses_everything(&keychain, KeychainError::Locked, KeychainState::Locked).await;
     });
+}
+
+#[test]
+fn a_keychain_whose_owner_says_no_is_denied() {
+    if !inside() {
+        return in_session("a_keychain_whose_owner_says_no_is_denied", UNLOCKED);
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let keychain = Keychain::open("folder");
+        keychain.store("token", "secret").await.expect("kept while unlocked");
+        lock_collection();
+        prompter::start(Owner::SaysNo);
+        refuses_everything(&keychain, KeychainError::Denied, KeychainState::Denied).await;
+    });
+}
+
+#[test]
+fn a_keychain_that_waits_for_its_owner_is_late() {
+    if !inside() {
+        return in_session("a_keychain_that_waits_for_its_owner_is_late", UNLOCKED);
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let keychain = Keychain::open("folder");
+        keychain.store("token", "secret").await.expect("kept while unlocked");
+        lock_collection();
+        prompter::start(Owner::IsAway);
+        assert_eq!(keychain.load("token").await, Err(KeychainError::TimedOut));
+        assert_eq!(keychain.state().await, KeychainState::TimedOut);
+        assert!(KeychainError::TimedOut.to_string().contains("within 5 seconds"));
+    });
+    // The call that hangs has a thread of its own, which is not waited for.
+    runtime.shutdown_background();
+}
+
+async fn refuses_everything(keychain: &Keychain, error: KeychainError, state: KeychainState) {
+    assert_eq!(keychain.load("token").await, Err(error.clone()));
+    assert_eq!(keychain.state().await, state);
+    assert_eq!(keychain.store("token", "other").await, Err(error.clone()));
+    assert_eq!(keychain.state().await, state);
+    assert_eq!(keychain.check().await, state);
+    assert_eq!(keychain.last_refusal(), Some(error));
 }
 
 /// What a screen lock or a logout does: the owner's keyring closes while the desk runs.
@@ -224,10 +258,31 @@ fn a_keychain_that_is_killed_midway_loses_nothing() {
         let keychain = Keychain::open("folder");
         let (vault, words, _folder) = strong_vault(&keychain).await;
         kill_keychain();
+        assert_eq!(keychain.load("token").await, Err(KeychainError::Gone));
+        assert_eq!(keychain.state().await, KeychainState::Gone);
         is_explained_and_not_fatal(&vault, &keychain, &words).await;
         assert!(vault.is_unlocked(), "losing the keychain locked the vault");
         vault.address(1).expect("still derives");
-        assert_ne!(keychain.check().await, KeychainState::Ready);
+        refuses_everything(&keychain, KeychainError::Gone, KeychainState::Gone).await;
+    });
+}
+
+/// What a desktop does that starts it again: the new one knows nothing of the session it had.
+#[test]
+fn a_keychain_that_was_started_again_is_gone_for_whoever_knew_the_old_one() {
+    let name = "a_keychain_that_was_started_again_is_gone_for_whoever_knew_the_old_one";
+    if !inside() {
+        return in_session(name, UNLOCKED);
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let keychain = Keychain::open("folder");
+        keychain.store("token", "secret").await.expect("kept");
+        kill_keychain();
+        let again = Command::new("sh").args(["-c", UNLOCKED]).status().expect("sh starts");
+        assert!(again.success());
+        assert_eq!(keychain.load("token").await, Err(KeychainError::Gone));
+        assert_eq!(keychain.state().await, KeychainState::Gone);
     });
 }
 

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| imprest_vault::fuzzing::keystore(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| drop(imprest_vault::fuzzing::keystore(bytes)));

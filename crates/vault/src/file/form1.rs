@@ -49,6 +49,13 @@ struct PassphraseSlot {
 }
 
 impl File {
+    /// See [`super::VaultFile::with_checksum`].
+    pub(super) fn with_checksum(bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut file: Self = serde_json::from_slice(bytes).ok()?;
+        file.checksum = checksum(&file.body).ok()?;
+        to_bytes(&file).ok()
+    }
+
     pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, VaultError> {
         let damaged = |why| VaultError::damaged(path, why);
         let file: Self =

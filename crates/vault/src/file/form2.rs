@@ -183,6 +183,13 @@ impl File {
         Ok(Self { format: FORMAT.into(), version: VERSION, body, checksum })
     }
 
+    /// See [`super::VaultFile::with_checksum`].
+    pub(super) fn with_checksum(bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut file: Self = serde_json::from_slice(bytes).ok()?;
+        file.checksum = checksum(&file.body).ok()?;
+        to_bytes(&file).ok()
+    }
+
     /// Reads bytes that must be exactly what sealing wrote.
     pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, VaultError> {
         let damaged = |why| VaultError::damaged(path, why);

@@ -715,6 +715,8 @@ export const en = {
       absent: 'There is no keychain on this system; agent programs need their token given to them.',
       locked: 'The keychain is locked; agent programs cannot find their tokens there.',
       denied: 'The keychain refuses this application; agent programs cannot find their tokens there.',
+      late: 'The keychain has not answered in time; agent programs may not find their tokens there.',
+      gone: 'The keychain has ended; agent programs cannot find their tokens there.',
     },
     network: 'Network',
     name: 'Name',

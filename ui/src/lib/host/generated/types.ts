@@ -266,7 +266,7 @@ export interface DeskStatus {
   signals: number;
   /** By how many seconds the computer's clock stands behind the books, when that stops payments from going unasked; see the command `accept_clock`. */
   clock_behind_s: number | null;
-  /** "ready", "absent", "locked" or "denied": the operating system's keychain. */
+  /** "ready", "absent", "locked", "denied", "late" or "gone": the operating system's keychain. */
   keychain: string;
   /** One sentence about the keychain when it is not ready. */
   keychain_note: string | null;
@@ -300,7 +300,7 @@ export interface DeskStatus {
   presence_left_s: number | null;
   /** Whether the window is locked: approving and raising ask for the passphrase, while agents go on being served. */
   window_locked: boolean;
-  /** One sentence when the vault file is not the last one that was here. */
+  /** One sentence when the vault file is not the last one that was here, or when the disk did not confirm its last change. */
   vault_note: string | null;
   /** The data folder. */
   data_dir: string;
