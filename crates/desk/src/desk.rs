@@ -11,11 +11,10 @@ use crate::trust::Trust;
 use crate::view::{ApprovalCard, Changed, Problem};
 use crate::warn::Warned;
 use crate::{jobs, locks, owner, restored};
-use imprest_backup::Pending;
 use imprest_chain::{Chain, Network, Networks};
 use imprest_domain::{Address, AgentId, Asset, Payee};
 use imprest_gateway::Door;
-use imprest_ledger::{Clock, Ledger, LedgerError, OpenOptions};
+use imprest_ledger::{Clock, Ledger, LedgerError, OpenOptions, Restored};
 use imprest_practice::{Kit, Practice};
 use imprest_rails::{AddressGuard, HostPort, Options, Rails};
 use imprest_vault::{KdfCost, Keychain, Vault};
@@ -226,7 +225,7 @@ impl Desk {
         }
         let clock = OpenOptions { clock: options.clock.clone(), ..OpenOptions::default() };
         let ledger = Ledger::open_with(&place.ledger(), clock).await?;
-        let restored = restored::of(note, &ledger).await?;
+        let restored = restored::of(place.dir(), note, &ledger).await?;
         let network = Networks::built_in()
             .ok()
             .and_then(|networks| networks.practice().cloned())
@@ -262,7 +261,7 @@ impl Desk {
         options: DeskOptions,
         place: Place,
         ledger: Ledger,
-        restored: Option<Pending>,
+        restored: Option<Restored>,
         vault: Option<Arc<Vault>>,
         network: Network,
         asset: Asset,

@@ -42,7 +42,7 @@ mod wording;
 pub use desk::{Desk, DeskOptions, Endpoints, KeychainChoice, PracticeEndpoints};
 pub use imprest_gateway::{Token, wire};
 pub use imprest_ledger::Clock;
-pub use imprest_vault::{KdfCost, Keychain, SecretText, harden_process};
+pub use imprest_vault::{KdfCost, Keychain, PASSPHRASE_CHARS_MIN, SecretText, harden_process};
 pub use place::{agent_token, data_dir};
 pub use problem::ErrorCode;
 pub use view::Problem;

@@ -88,8 +88,14 @@ impl Books {
             | Event::RefillFailed { .. }
             | Event::FloatReceived { .. }
             | Event::SpendFound { .. } => self.apply_to_float(&event, place),
-            Event::Frozen {} => self.set_frozen(true),
-            Event::Thawed {} => self.set_frozen(false),
+            Event::Frozen {} => self.freeze(),
+            Event::Thawed {} => self.thaw(),
+            Event::StrangerSpent { .. }
+            | Event::FromBackup { .. }
+            | Event::RestoreSeen { .. }
+            | Event::Reconciled { .. } => self.apply_to_restored(event, place),
+            Event::LocksSet { version, locks } => self.set_locks(version, locks),
+            Event::LocksTightened { version, locks } => self.tighten_locks(version, locks),
             Event::ClockSet { to, hours, .. } => {
                 self.set_hours_back(minute_of(to))?;
                 for HourSet { holder, minutes } in hours {
@@ -155,12 +161,6 @@ impl Books {
             }
             self.put(row);
         }
-        Ok(())
-    }
-
-    fn set_frozen(&mut self, frozen: bool) -> Done {
-        let desk = self.desk()?;
-        self.put(DeskRow { frozen, ..desk });
         Ok(())
     }
 
@@ -670,6 +670,7 @@ impl Books {
                 log_index,
                 spans,
                 shared,
+                also,
                 ..
             } => {
                 self.agent(agent)?;
@@ -679,7 +680,7 @@ impl Books {
                     agent: agent.clone(),
                 });
                 self.count_spent(agent.as_str(), spans, *value)?;
-                if let Some(hold) = shared {
+                for hold in shared.iter().chain(also) {
                     self.count_spent(hold.shared.as_str(), &hold.spans, *value)?;
                 }
                 let payee = payee_account(&pay_to.to_string());
@@ -690,7 +691,7 @@ impl Books {
     }
 
     /// Counts what was spent without ever having been held.
-    fn count_spent(&mut self, holder: &str, spans: &[Counted], value: Units) -> Done {
+    pub(crate) fn count_spent(&mut self, holder: &str, spans: &[Counted], value: Units) -> Done {
         for Counted { window, label } in spans {
             if *window == Window::Hour {
                 let hour = self.hour_of(holder)?;
@@ -750,7 +751,7 @@ fn overflow() -> LedgerError {
     LedgerError::damaged("a sum past all limits")
 }
 
-fn misplaced() -> LedgerError {
+pub(crate) fn misplaced() -> LedgerError {
     LedgerError::damaged("an event of another kind")
 }
 
