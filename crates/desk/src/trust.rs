@@ -133,6 +133,8 @@ impl Mood {
 impl Inner {
     /// What only this process knows: books that cannot be trusted, a chain that does not answer.
     pub(crate) fn alarm(&self) -> Alarm {
+        // Nothing is paid after a sleep before somebody has unlocked.
+        self.lock_if_slept();
         let halted = |why| Alarm { danger: Danger::Halted, why: Some(why) };
         if let Some(why) = self.trust.broken() {
             halted(why)
