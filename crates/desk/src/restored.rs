@@ -285,6 +285,8 @@ enum Wait {
     /// No desk runs, so nobody asks the chain.
     NotRunning,
     Locked,
+    /// The books cannot be trusted for another reason.
+    Doubted,
     /// Blocks are being read: up to which, and how many there are.
     Reading(Option<(u64, u64)>),
     /// All are read, and a signature may still be good: until when.
@@ -301,6 +303,7 @@ impl Desk {
         let Some(restored) = inner.trust.restored() else { return Ok(None) };
         let wait = match restored.read_to() {
             Some(block) => Wait::Over(block, inner.ledger.strangers().await?),
+            None if inner.trust.broken().is_some() => Wait::Doubted,
             None if !inner.serves => Wait::NotRunning,
             None if !inner.vault().is_some_and(|vault| vault.is_unlocked()) => Wait::Locked,
             None => self.wait_for_the_chain(restored),
@@ -328,6 +331,7 @@ fn sentence(made_at: Timestamp, wait: &Wait) -> String {
     let next = match wait {
         Wait::NotRunning => "Start the desk and unlock the vault: the chain is read then for what was spent since.".to_owned(),
         Wait::Locked => "Unlock the vault: the chain is read then for what was spent since, also by agents that this backup does not know.".to_owned(),
+        Wait::Doubted => "Something else is to be put right first: see `imprest signals`.".to_owned(),
         Wait::Reading(None) => "The chain is being read for what was spent since. Wait.".to_owned(),
         Wait::Reading(Some((next, last))) => {
             format!("The chain is being read for what was spent since: block {next} of {last}. Wait.")
@@ -359,6 +363,7 @@ mod tests {
         for (wait, words) in [
             (Wait::NotRunning, "Start the desk"),
             (Wait::Locked, "Unlock the vault"),
+            (Wait::Doubted, "imprest signals"),
             (Wait::Reading(None), "is being read"),
             (Wait::Reading(Some((7, 90))), "block 7 of 90"),
             (Wait::Signatures(at("2026-11-22T18:00:00Z")), "later than 2026-11-22 18:00 UTC"),

@@ -113,6 +113,8 @@ export class StandinDesk {
   copyChecked = true;
   /** When the last backup was made, and the events it holds. */
   lastBackup: { at: number; events: number } | null = null;
+  /** What a desk out of a backup says until it is thawed. */
+  restoredNote: string | null = null;
   /** Set to have the next backup fail as a full disk does. */
   diskFull = false;
   readonly vault = new StandinVault(() => this.changed('status'));
@@ -206,6 +208,7 @@ export class StandinDesk {
       signals: this.#signals.open(Date.now()),
       clock_behind_s: this.clockBehindS,
       copy_note: this.copyChecked ? null : 'No copy of the ledger’s end can be kept in the system keychain, so an older ledger put in its place would not be noticed.',
+      restored_note: this.restoredNote,
       backup: {
         last_at: this.lastBackup === null ? null : new Date(this.lastBackup.at).toISOString(),
         events_since: this.#events - (this.lastBackup?.events ?? 0),
@@ -305,7 +308,8 @@ export class StandinDesk {
   }
 
   #checkBackup(passphrase: string): void {
-    if (Array.from(passphrase).length < 8) fail('bad_input', 'this passphrase cannot be used for a backup: it has fewer than 8 characters');
+    this.vault.needPresence();
+    if (Array.from(passphrase).length < 10) fail('bad_input', 'this passphrase cannot be used for a backup: it has fewer than 10 characters');
   }
 
   #backup(passphrase: string): BackupMade {
@@ -855,7 +859,10 @@ export class StandinDesk {
   }
 
   #freeze(frozen: boolean): DeskStatus {
-    if (!frozen) this.vault.needPresence();
+    if (!frozen) {
+      this.vault.needPresence();
+      this.restoredNote = null;
+    }
     this.frozen = frozen;
     this.#event();
     this.changed('status', 'overview');
