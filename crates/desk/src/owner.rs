@@ -323,6 +323,10 @@ impl Door {
 
     /// Carries out what was asked, when there is a place for it.
     async fn answer(&self, desk: &Desk, ask: Ask) -> Result<Value, Problem> {
+        if ask.command == "running" {
+            // Whoever wants to freeze asks this first, so it takes no place.
+            return Ok(running_here(desk));
+        }
         let places = self.lowering.get(ask.command.as_str()).unwrap_or(&self.served);
         let busy = || {
             Problem::new(
@@ -370,15 +374,16 @@ async fn read_ask(read: impl AsyncRead + Unpin) -> Result<Ask, Problem> {
     serde_json::from_str(&line).map_err(|e| bad_input("Line", e))
 }
 
+fn running_here(desk: &Desk) -> Value {
+    let endpoints = desk.endpoints();
+    json!(Running {
+        http_url: endpoints.http_url,
+        mcp_url: endpoints.mcp_url,
+        pid: std::process::id(),
+    })
+}
+
 async fn answer(desk: &Desk, ask: Ask, guard: &Mutex<()>) -> Result<Value, Problem> {
-    if ask.command == "running" {
-        let endpoints = desk.endpoints();
-        return Ok(json!(Running {
-            http_url: endpoints.http_url,
-            mcp_url: endpoints.mcp_url,
-            pid: std::process::id(),
-        }));
-    }
     let carries_its_own = CARRIES_ITS_OWN.contains(&ask.command.as_str());
     let raises = kind(&ask.command) == Some(Kind::Raise);
     let asks = raises && !MAY_LOWER.contains(&ask.command.as_str());
@@ -504,6 +509,8 @@ mod tests {
                 call(&folder, "thaw", json!({}), Some(&wrong)).await
             });
         }
+        let runs = tokio::time::timeout(SOON, running(folder.path())).await.expect("is heard");
+        assert!(runs.is_some(), "whoever wants to freeze asks this first");
         for command in ["freeze", "lock"] {
             let asked = call(folder.path(), command, json!({}), None);
             let answer = tokio::time::timeout(SOON, asked).await.expect("is heard");
