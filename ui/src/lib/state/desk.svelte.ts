@@ -66,12 +66,16 @@ export class Desk {
   }
 
   /** Asks once for the passphrase when the desk wants to know that the owner is here, and goes on. */
-  async #call<N extends CommandName>(host: Host, name: N, args: Commands[N]['args']): Promise<Commands[N]['answer']> {
+  #call<N extends CommandName>(host: Host, name: N, args: Commands[N]['args']): Promise<Commands[N]['answer']> {
+    return name === 'confirm' ? host.call(name, args) : this.#present(() => host.call(name, args));
+  }
+
+  async #present<T>(act: () => Promise<T>): Promise<T> {
     try {
-      return await host.call(name, args);
+      return await act();
     } catch (thrown) {
-      if (asProblem(thrown).code !== PRESENCE_NEEDED || name === 'confirm' || !(await this.askPresence())) throw thrown;
-      return await host.call(name, args);
+      if (asProblem(thrown).code !== PRESENCE_NEEDED || !(await this.askPresence())) throw thrown;
+      return await act();
     }
   }
 
@@ -79,7 +83,7 @@ export class Desk {
   async #saveBackup(host: Host, passphrase: string): Promise<BackupMade | null> {
     const isHere = this.trustedUntil !== undefined && this.trustedUntil > Date.now();
     if (!isHere && !(await this.askPresence())) return null;
-    return host.saveBackup(passphrase);
+    return this.#present(() => host.saveBackup(passphrase));
   }
 
   /** Opens the dialog that asks for the passphrase; several acts share one. */
