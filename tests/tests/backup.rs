@@ -1,10 +1,10 @@
 //! A desk that is lost and put back from a backup older than its last payment.
 
 use imprest_desk::backup::{inspect, restore};
-use imprest_desk::view::{ActivityFilter, BudgetForm};
+use imprest_desk::view::{ActivityFilter, BudgetForm, DeskStatus};
 use imprest_desk::{Desk, Keychain, SecretText};
 use imprest_tests::{DialledClock, Inside, Obstacle, PASSPHRASE, rpc, token_balance};
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,16 +58,6 @@ impl Home {
             restore(&self.file(), &self.folder(), &seal, false, |_| ()).await.expect("restores");
         assert_eq!(restored.moved_to, None);
     }
-
-    /// What the ledger's own file remembers under a name.
-    fn mark(&self, mark: &str) -> Option<i64> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let file = Connection::open_with_flags(self.folder().join("ledger.db"), flags);
-        let file = file.expect("opens");
-        file.query_row("SELECT value FROM marks WHERE mark = ?", [mark], |row| row.get(0))
-            .optional()
-            .expect("reads")
-    }
 }
 
 /// Four weather reports in all.
@@ -99,9 +89,28 @@ async fn waits(inside: &Inside, token: &str, key: &str) -> Result<(), Obstacle> 
     assert!(status.danger_why.as_deref().is_some_and(|text| text.contains(WHY)), "{status:?}");
     let answer = buy(inside, token, key).await?;
     assert_eq!(answer["status"], "refused", "{answer}");
-    let reason = &answer["verdict"]["reasons"][0];
-    assert!(reason["message"].as_str().is_some_and(|text| text.contains(WHY)), "{answer}");
+    let reasons = answer["verdict"]["reasons"].as_array().expect("has reasons");
+    let mut words = reasons.iter().filter_map(|reason| reason["message"].as_str());
+    assert!(words.any(|text| text.contains(WHY)), "{answer}");
+    assert!(status.frozen && note(&status).contains("the desk is frozen"), "{status:?}");
+    for refused in [
+        inside.desk.thaw().await.err().expect("the chain has not been read"),
+        inside
+            .desk
+            .add_agent("Early".into(), "L1".into(), four_times(), None)
+            .await
+            .err()
+            .expect("no"),
+    ] {
+        assert_eq!(refused.code, "conflict", "{refused}");
+        assert!(refused.message.contains("come from a backup"), "{refused}");
+    }
     Ok(())
+}
+
+/// What the status says about a restore.
+fn note(status: &DeskStatus) -> &str {
+    status.restored_note.as_deref().unwrap_or_default()
 }
 
 async fn until(
@@ -168,13 +177,28 @@ async fn an_older_backup_never_refills_a_budget() -> Result<(), Obstacle> {
         .await?;
     // It is found, but a signature of which nobody knows could still be good: the wait goes on.
     waits(&inside, &token, "still early").await?;
-    until("the chain was looked at", async || Ok(home.mark("restored_look_s").is_some())).await?;
-    assert!(home.folder().join("restored.json").exists());
+    until("only a signature is waited for", async || {
+        Ok(note(&inside.desk.status().await?).contains("could still be used"))
+    })
+    .await?;
+    inside.close().await;
+    // What was found is in the books, and what is waited for too, whatever lies beside them.
+    assert!(!home.folder().join("restored.json").exists());
+    let inside = Inside::open_by(&home.folder(), &clock).await?;
+    waits(&inside, &token, "even now").await?;
 
     time_passes(&inside, &clock).await?;
-    until("payments go on", async || Ok(inside.desk.status().await?.danger == "calm")).await?;
-    assert!(!home.folder().join("restored.json").exists());
-    assert_eq!(home.mark("from_backup"), Some(0));
+    until("the chain was read", async || Ok(inside.desk.status().await?.danger == "calm")).await?;
+    // It does not go on by itself: the owner has to look first, and to be here.
+    let status = inside.desk.status().await?;
+    assert!(status.frozen && note(&status).contains("then thaw the desk"), "{status:?}");
+    let frozen = buy(&inside, &token, "still frozen").await?;
+    assert_eq!(frozen["status"], "refused", "{frozen}");
+    inside.desk.leave().await?;
+    assert_eq!(inside.desk.thaw().await.expect_err("nobody is here").code, "presence_needed");
+    inside.desk.confirm(PASSPHRASE.into()).await?;
+    let status = inside.desk.thaw().await?;
+    assert!(!status.frozen && status.restored_note.is_none(), "{status:?}");
     settled(&inside, &token, "four").await?;
     let fifth = buy(&inside, &token, "five").await?;
     assert_eq!(fifth["status"], "refused", "the third one counts: {fifth}");
@@ -184,8 +208,56 @@ async fn an_older_backup_never_refills_a_budget() -> Result<(), Obstacle> {
 
     // And so it stays.
     let inside = Inside::open_by(&home.folder(), &clock).await?;
-    assert_eq!(inside.desk.status().await?.danger, "calm");
+    let status = inside.desk.status().await?;
+    assert_eq!(
+        (status.danger.as_str(), status.frozen, status.restored_note),
+        ("calm", false, None)
+    );
     assert_eq!(spent(&inside).await?, "0.04");
+    inside.close().await;
+    Ok(())
+}
+
+/// An agent that was made after the backup is not in it, but its account is the vault's: what it
+/// spent counts in the budget it may have shared, and its account is not used again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_made_after_the_backup_is_found_on_the_chain() -> Result<(), Obstacle> {
+    let (home, clock) = (Home::new(), DialledClock::default());
+    let inside = Inside::open_by(&home.folder(), &clock).await?;
+    let team = BudgetForm { per_day: Some("0.05".into()), zone: "UTC".into(), ..four_times() };
+    inside.desk.add_shared("Team".into(), team).await?;
+    let token = inside.agent("Scout", "L3", four_times(), Some("Team")).await?.token;
+    settled(&inside, &token, "one").await?;
+    back_up(&inside.desk, &home.file()).await?;
+    let late = inside.agent("Late", "L3", four_times(), Some("Team")).await?;
+    let idle = inside.agent("Idle", "L3", four_times(), None).await?;
+    settled(&inside, &late.token, "two").await?;
+    settled(&inside, &late.token, "three").await?;
+    inside.close().await;
+
+    home.lose_everything();
+    home.put_back().await;
+    let inside = Inside::open_by(&home.folder(), &clock).await?;
+    let team_spent = async || -> Result<String, Obstacle> {
+        let team = inside.desk.shared_budgets().await?.remove(0);
+        let day = team.windows.iter().find(|row| row.window == "day").expect("has that limit");
+        Ok(day.spent.clone())
+    };
+    waits(&inside, &token, "early").await?;
+    until("the spends are found", async || Ok(team_spent().await? == "0.03")).await?;
+    time_passes(&inside, &clock).await?;
+    until("the chain was read", async || Ok(inside.desk.status().await?.danger == "calm")).await?;
+    let status = inside.desk.status().await?;
+    assert!(note(&status).contains("An agent that was made after it"), "{status:?}");
+    inside.desk.thaw().await?;
+    settled(&inside, &token, "four").await?;
+    let over = buy(&inside, &token, "five").await?;
+    assert_eq!(over["status"], "refused", "Scout has 0.02 left of its own: {over}");
+    let new = inside.agent("New", "L3", four_times(), None).await?;
+    for used in [&late, &idle] {
+        assert_ne!(new.agent.address, used.agent.address, "its account was used");
+    }
+    assert_sound(&inside).await?;
     inside.close().await;
     Ok(())
 }
@@ -203,7 +275,8 @@ async fn assert_sound(inside: &Inside) -> Result<(), Obstacle> {
     Ok(())
 }
 
-/// The note can be taken away by any program of the same user; the books say it themselves.
+/// The note can be taken away by any program of the same user, and so can what lies beside the log in
+/// its file; the log says it itself, under the vault's seal.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_books_know_without_the_note_that_they_are_a_backup() -> Result<(), Obstacle> {
     let home = Home::new();
@@ -228,10 +301,45 @@ async fn the_books_know_without_the_note_that_they_are_a_backup() -> Result<(), 
     assert!(refused.message.contains("stopped midway"), "{refused}");
 
     fs::remove_file(&note).expect("removes");
+    let ledger = home.folder().join("ledger.db");
+    let file = Connection::open(&ledger).expect("opens");
+    // The chain is not read from where such a mark says, if that is later than the backup.
+    file.execute("INSERT OR REPLACE INTO marks VALUES ('deposits_block', 1000000000)", [])
+        .expect("skips");
+    drop(file);
     let inside = Inside::open(&home.folder()).await?;
     waits(&inside, &token, "early").await?;
     until("the payment is found", async || Ok(spent(&inside).await? == "0.01")).await?;
     waits(&inside, &token, "still early").await?;
+    inside.close().await;
+
+    // Without its last event it is another log than the one that was sealed.
+    home.lose_everything();
+    home.put_back().await;
+    fs::remove_file(home.folder().join("restored.json")).expect("removes");
+    let file = Connection::open(&ledger).expect("opens");
+    let guard: String = file
+        .query_row(
+            "SELECT sql FROM sqlite_master WHERE name = 'events_are_never_deleted'",
+            [],
+            |row| row.get(0),
+        )
+        .expect("reads");
+    file.execute_batch(&format!(
+        "DROP TRIGGER events_are_never_deleted;
+         DELETE FROM events WHERE kind = 'from_backup';
+         UPDATE desk SET restored = NULL, frozen = 0;
+         {guard}"
+    ))
+    .expect("forges");
+    drop(file);
+    let inside = Inside::open(&home.folder()).await?;
+    let status = inside.desk.status().await?;
+    assert_eq!((status.danger.as_str(), status.frozen), ("halted", false), "{status:?}");
+    let refused = buy(&inside, &token, "forged").await?;
+    assert_eq!(refused["status"], "refused", "{refused}");
+    let proof = inside.desk.verify().await?;
+    assert!(!proof.whole, "{proof:?}");
     inside.close().await;
     Ok(())
 }

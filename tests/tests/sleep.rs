@@ -25,8 +25,17 @@ struct Bus {
 
 impl Bus {
     fn start() -> Bus {
+        Bus::start_with(&[])
+    }
+
+    /// One that is where it was before.
+    fn start_at(address: &str) -> Bus {
+        Bus::start_with(&[format!("--address={address}")])
+    }
+
+    fn start_with(more: &[String]) -> Bus {
         let mut command = Command::new("dbus-daemon");
-        command.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
+        command.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]).args(more);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut daemon = command.spawn().expect("dbus-daemon, of the package dbus");
         let mut address = String::new();
@@ -154,6 +163,38 @@ async fn the_vault_locks_before_the_computer_sleeps_and_with_the_screen() -> Res
     changes(&manager, "Active", true).await;
     assert_eq!(stage(&desk)?, "open");
     drop(manager);
+    Ok(())
+}
+
+fn is_said(desk: &Desk, deaf: bool) -> Result<(), Obstacle> {
+    let what = if deaf { "the desk to say that it hears nothing" } else { "the desk to hear" };
+    until(what, Duration::from_secs(30), || {
+        let status = desk.read(&["status"])?;
+        Ok((status.done()?["system_locks_note"].is_string() == deaf).then_some(()))
+    })
+}
+
+/// A bus that comes up late, or a session manager that is gone for a while, is heard again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_manager_that_comes_back_is_heard_again() -> Result<(), Obstacle> {
+    let folder = TempDir::new().expect("a folder");
+    let address = format!("unix:path={}", folder.path().join("bus").display());
+    let mut desk = Desk::init_practice(&folder.path().join("desk"))?;
+    desk.listen_on(&address);
+    desk.serve()?;
+    is_said(&desk, true)?;
+    for _ in 0..2 {
+        let (bus, delays) = (Bus::start_at(&address), Delays::default());
+        let manager = manager(&bus, &delays).await.expect("a session manager");
+        is_said(&desk, false)?;
+        assert_eq!(stage(&desk)?, "open");
+        tell(&manager, OWN_SESSION, "org.freedesktop.login1.Session", "Lock").await;
+        becomes(&desk, "locked")?;
+        desk.owner(&["unlock"])?.done()?;
+        drop(manager);
+        drop(bus);
+        is_said(&desk, true)?;
+    }
     Ok(())
 }
 

@@ -719,8 +719,14 @@ describe('proof', () => {
       await page.keyboard.press('Enter');
       await page.waitForSelector(`${at('backup-progress')} >> text=/Sealing, 50 %|Reading it back|Proving/`);
       await page.waitForSelector(`${at('problem')}[data-code="disk"]`);
-      await page.evaluate(() => { window.imprestStandin.backups.diskFull = false; });
+      await page.evaluate(() => {
+        window.imprestStandin.backups.diskFull = false;
+        window.imprestStandin.vault.presenceUntil = 0;
+      });
       await page.click(at('backup-save'));
+      // Everything is taken out, so the owner is asked for.
+      await page.fill(at('presence-passphrase'), 'correct horse battery staple');
+      await page.keyboard.press('Enter');
       await page.waitForSelector(at('backup-dialog'), { state: 'detached' });
       await page.waitForSelector(`${at('note')} >> text=/opened and proven/`);
       await page.waitForSelector(`${at('last-backup')}:not([data-last=""])`);

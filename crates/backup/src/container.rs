@@ -142,6 +142,13 @@ pub(crate) fn unpack<R: Read>(
     Ok(manifest)
 }
 
+/// Whether a container begins as a backup does: with a manifest that this program can read.
+pub(crate) fn begins_as_one(input: impl Read) -> Result<(), Fault> {
+    let mut archive = Archive::new(input);
+    let mut entries = archive.entries().map_err(Fault::reading)?.raw(true);
+    read_manifest(entries.next().transpose().map_err(entry_fault)?).map(drop)
+}
+
 fn read_manifest<R: Read>(entry: Option<Entry<'_, R>>) -> Result<Manifest, Fault> {
     let Some(entry) = entry else { return Err(Fault::NotABackup("it is empty")) };
     if *entry.path_bytes() != *MANIFEST_NAME.as_bytes() {

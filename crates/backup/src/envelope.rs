@@ -5,7 +5,7 @@ use crate::error::{BackupError, Fault};
 use age::secrecy::SecretString;
 use age::stream::{StreamReader, StreamWriter};
 use age::{DecryptError, Decryptor, Encryptor, scrypt};
-use imprest_vault::SecretText;
+use imprest_vault::{PASSPHRASE_CHARS_MIN, SecretText};
 use std::io::{self, BufReader, BufWriter, Chain, Cursor, Read, Write};
 
 /// The work a new backup's passphrase is stretched with, as the logarithm of scrypt's N: what
@@ -18,8 +18,6 @@ pub const WORK_FACTOR_MAX: u8 = 20;
 const HEADER_MAX_BYTES: usize = 1024;
 /// How much is handed to the file at a time.
 const PIECE: usize = 128 * 1024;
-/// A passphrase for a new backup has at least as many characters as one for a vault.
-const PASSPHRASE_MIN_CHARS: usize = 8;
 const PASSPHRASE_MAX_BYTES: usize = 1024;
 const MAGIC: &[u8] = b"age-encryption.org/v1\n";
 const ARMOR: &[u8] = b"-----BEGIN AGE";
@@ -42,8 +40,8 @@ impl Passphrase {
 
     /// One to seal a new backup with.
     pub(crate) fn to_seal(text: &SecretText) -> Result<Passphrase, BackupError> {
-        if text.expose().chars().count() < PASSPHRASE_MIN_CHARS {
-            let why = "it has fewer than 8 characters. Whoever finds the file can guess as often as they like, so choose a longer one.";
+        if text.expose().chars().count() < PASSPHRASE_CHARS_MIN {
+            let why = "it has fewer than 10 characters. Whoever finds the file can guess as often as they like, so choose a longer one.";
             return Err(BackupError::Passphrase { why });
         }
         if text.expose().chars().any(char::is_control) {
@@ -243,8 +241,8 @@ pub(crate) mod tests {
     #[test]
     fn a_passphrase_has_bounds() {
         let seal = |text: &str| Passphrase::to_seal(&SecretText::new(text.into()));
-        assert!(seal("eight ch").is_ok() && seal("ächt größe").is_ok());
-        for bad in ["", "short 7", "line\nbreak", "null\0character", &"x".repeat(1025)] {
+        assert!(seal("ten chars!").is_ok() && seal("ächt größe").is_ok());
+        for bad in ["", "nine char", "line\nbreak", "null\0character", &"x".repeat(1025)] {
             assert!(matches!(seal(bad), Err(BackupError::Passphrase { .. })), "{bad:?}");
         }
         // One that is too short to seal with today may still open an old file.

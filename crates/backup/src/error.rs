@@ -31,6 +31,14 @@ pub enum BackupError {
         /// What is there.
         path: PathBuf,
     },
+    /// What has the name is not an earlier backup, as far as can be seen.
+    #[error("{} is not replaced, because it cannot be shown to be an earlier backup sealed with this passphrase: {why} Choose another name, or move that file away yourself.", path.display())]
+    NotReplaced {
+        /// What is there.
+        path: PathBuf,
+        /// Why it is not taken for one; a sentence.
+        why: String,
+    },
     /// The backup would lie among the books themselves.
     #[error("{} lies in the desk's own folder, and a backup there is lost together with the books. Choose another folder, best on another disk.", path.display())]
     BesideTheBooks {

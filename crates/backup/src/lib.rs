@@ -18,10 +18,11 @@
 //!
 //! # An older backup never refills a budget
 //!
-//! Restored books may be older than what happened. Two things say so: a note in the folder
-//! ([`pending`]) and a mark in the ledger itself ([`FROM_BACKUP`]), which is there even if somebody
-//! unpacked the file by hand. A desk that sees either pays nothing until it has read the chain for
-//! every account since [`Pending::made_at`] and has booked what it found.
+//! Restored books may be older than what happened. The last event of the log in every backup says so,
+//! under the vault's seal, so that it is there even if somebody unpacked the file by hand, and cannot
+//! be taken away unnoticed. Books that end so are frozen: they pay nothing until the desk has read the
+//! chain for every account of the vault since, has booked what it found, and the owner has thawed it.
+//! The note that [`restore`] leaves ([`pending`]) only guards the moving of files.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -43,7 +44,7 @@ mod write;
 pub use envelope::WORK_FACTOR_MAX;
 pub use error::BackupError;
 pub use manifest::{BackupHead, FileEntry, Manifest, Part};
-pub use note::{NOTE_NAME, Pending, pending, reconciled};
+pub use note::{NOTE_NAME, Pending, forget_note, pending};
 pub use progress::{Progress, Step};
 pub use reminder::{Reminder, Schedule, due};
 pub use restore::{RestorePlan, Restored, inspect, restore};

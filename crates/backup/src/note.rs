@@ -1,11 +1,10 @@
-//! The note that a restore leaves beside the restored files: nothing is paid until the chain was
-//! read for what the backup does not know.
+//! The note that a restore leaves beside the restored files: while they are being moved no desk opens
+//! the folder, and afterwards the ledger has to say itself that it comes out of a backup.
 
 use crate::error::BackupError;
 use crate::manifest::{BackupHead, Manifest};
 use crate::scratch::sync_folder;
-use imprest_ledger::Head;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -25,7 +24,7 @@ pub(crate) enum Restoring {
     Placed,
 }
 
-/// Books that are older than what happened: what the chain has to be read for.
+/// What a restore says of itself: for people to read, and for a desk to look whether its books know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pending {
@@ -37,48 +36,13 @@ pub struct Pending {
     pub restored_at: Timestamp,
     /// The end of the log in the backup.
     pub head: BackupHead,
-    /// The first account index that no agent had then; later ones may have been used since.
+    /// The first account index that no agent had then.
     pub next_account: u32,
     /// The chain the desk pays on, where it knew one.
     pub chain_id: Option<u64>,
 }
 
-impl Pending {
-    /// For books that say themselves that they come out of a backup, beside which no note lies:
-    /// somebody unpacked the file by hand. They are taken to be as old as their last event, and to
-    /// have been put back `now`.
-    pub fn without_a_note(head: Head, next_account: u32, now: Timestamp) -> Pending {
-        Pending {
-            version: VERSION,
-            state: Restoring::Placed,
-            made_at: Timestamp::from_millisecond(head.at_ms).unwrap_or_default(),
-            restored_at: now,
-            head: head.into(),
-            next_account,
-            chain_id: None,
-        }
-    }
-
-    /// Whether a search of the chain up to a finalised block of the time `finalized` finds all that
-    /// was spent before the restore.
-    ///
-    /// A signature that was made after the backup and has not been used yet is in no book and on no
-    /// chain, and can still be spent until its end. `validity` is the longest time that a signature
-    /// of this desk is good for, with the margin for clocks that differ; `first_look` is the newest
-    /// block's time when the desk first asked the chain after the restore, so that a clock set back
-    /// here does not shorten the wait.
-    pub fn is_all_on_chain(
-        &self,
-        first_look: Timestamp,
-        finalized: Timestamp,
-        validity: SignedDuration,
-    ) -> bool {
-        finalized.duration_since(self.restored_at.max(first_look)) > validity
-    }
-}
-
-/// What a desk has to do before it pays anything from this folder; `None` for books that were not
-/// restored, or whose chain has been read since.
+/// The note in a folder that a restore put there and no desk has opened since.
 ///
 /// # Errors
 /// [`BackupError::Interrupted`] for a folder in which a restore was stopped midway: a desk must not
@@ -106,11 +70,11 @@ pub fn pending(folder: &Path) -> Result<Option<Pending>, BackupError> {
     }
 }
 
-/// Takes the note away, once everything that the chain knows since is in the books.
+/// Takes the note away, once the books themselves say that they come out of a backup.
 ///
 /// # Errors
 /// When the file cannot be removed; the note then still holds.
-pub fn reconciled(folder: &Path) -> Result<(), BackupError> {
+pub fn forget_note(folder: &Path) -> Result<(), BackupError> {
     let path = folder.join(NOTE_NAME);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

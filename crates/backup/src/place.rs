@@ -1,7 +1,7 @@
 //! Moving proven files into a data folder, so that a stop in between is known and nothing is lost.
 //!
 //! The note comes first and says that files are being moved; a desk does not open on a folder that
-//! says so. Only when every file is in its place does the note say that the chain is to be read.
+//! says so. Only when every file is in its place does the note say that a desk may.
 
 use crate::error::BackupError;
 use crate::manifest::{Manifest, Part};

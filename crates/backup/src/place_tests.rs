@@ -56,9 +56,9 @@ fn an_empty_folder_gets_the_files_and_the_note() {
     assert_eq!(found, texts(&NEW));
     let note = pending(into.path()).unwrap().unwrap();
     assert_eq!((note.head, note.restored_at), (whole().head, now()));
-    crate::note::reconciled(into.path()).unwrap();
+    crate::note::forget_note(into.path()).unwrap();
     assert_eq!(pending(into.path()).unwrap(), None);
-    crate::note::reconciled(into.path()).unwrap();
+    crate::note::forget_note(into.path()).unwrap();
 }
 
 #[test]
@@ -153,24 +153,6 @@ fn a_note_that_cannot_be_read_is_never_taken_for_none() {
     let deep = "[".repeat(10_000);
     write(deep.as_bytes());
     assert!(matches!(pending(folder.path()), Err(BackupError::BadNote { .. })));
-}
-
-#[test]
-fn the_wait_outlasts_every_signature_that_nobody_knows_of() {
-    let (scratch, into) = (folder_of(&NEW), folder_of(&[]));
-    put(scratch.path(), into.path(), false, &whole(), now()).unwrap();
-    let note = pending(into.path()).unwrap().unwrap();
-    let minutes = jiff::SignedDuration::from_mins;
-    let after = |by: i64| now() + minutes(by);
-    // A signature made right before the restore ends ten minutes after it.
-    assert!(!note.is_all_on_chain(now(), after(10), minutes(10)));
-    assert!(note.is_all_on_chain(now(), after(11), minutes(10)));
-    assert!(note.is_all_on_chain(after(-60), after(11), minutes(10)));
-    // The clock here is an hour behind the chain's.
-    assert!(!note.is_all_on_chain(after(60), after(65), minutes(10)));
-    assert!(note.is_all_on_chain(after(60), after(71), minutes(10)));
-    // The chain stands still.
-    assert!(!note.is_all_on_chain(after(-60), after(-60), minutes(10)));
 }
 
 #[test]

@@ -81,7 +81,8 @@ async fn faults(ledger: &Ledger, manifest: &Manifest) -> Result<Vec<String>, Led
     if ledger.next_account().await? != manifest.next_account {
         faults.push("The ledger has other accounts than the manifest says.".into());
     }
-    if ledger.mark(FROM_BACKUP).await?.unwrap_or_default() == 0 {
+    let says_so = ledger.restored().await?.is_some_and(|restored| restored.is_pending());
+    if !says_so && ledger.mark(FROM_BACKUP).await?.unwrap_or_default() == 0 {
         faults.push("The ledger does not say that it comes out of a backup.".into());
     }
     Ok(faults)

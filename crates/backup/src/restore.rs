@@ -40,8 +40,8 @@ impl RestorePlan {
     }
 }
 
-/// A backup that is in place. The desk pays nothing from it until the chain was read: see
-/// [`crate::pending`].
+/// A backup that is in place. The desk pays nothing from it until the chain was read and its owner
+/// has thawed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
     /// What it holds, and of which moment.
@@ -67,7 +67,8 @@ pub async fn inspect(path: &Path, passphrase: &SecretText) -> Result<Manifest, B
 }
 
 /// Puts a backup back. When this answers, its files are in place and on the disk, were proven
-/// before they got there, and a note beside them keeps the desk from paying.
+/// before they got there; the books say that they come out of a backup, which keeps the desk from
+/// paying.
 ///
 /// No desk may be open on the folder, not even by the caller; this takes the desk's own lock.
 ///

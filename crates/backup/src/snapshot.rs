@@ -8,16 +8,14 @@
 
 use crate::error::BackupError;
 use crate::manifest::{BackupHead, Part};
-use alloy_primitives::B256;
-use imprest_ledger::LedgerError;
+use imprest_ledger::{LedgerError, SealKey, mark_copy};
+use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
 
-/// The mark in the ledger's own file that says it came out of a backup, and with which last event.
-///
-/// It travels inside the ledger, so that a copy put back by hand, without this program, is known
-/// for one too. Zero, or no mark, says that the chain has been read since.
+/// The mark by which earlier programs said in a backup's ledger that it is one; zero, or no mark, says
+/// nothing. Now the last event of the log says so (`Ledger::restored`).
 pub const FROM_BACKUP: &str = "from_backup";
 
 /// How long another program that holds the file is waited for.
@@ -30,8 +28,14 @@ pub(crate) struct Snapshot {
     pub(crate) next_account: u32,
 }
 
-/// Copies the ledger at `ledger` to the new file `to`.
-pub(crate) fn take(ledger: &Path, to: &Path) -> Result<Snapshot, BackupError> {
+/// Copies the ledger at `ledger` to the new file `to`, and ends the copy with the event that says
+/// what it is, under the vault's seal if there is a key.
+pub(crate) fn take(
+    ledger: &Path,
+    to: &Path,
+    key: Option<SealKey>,
+    made_at: Timestamp,
+) -> Result<Snapshot, BackupError> {
     let failed = BackupError::ledger(ledger);
     let bytes = match std::fs::metadata(ledger) {
         Ok(found) if found.is_file() => found.len(),
@@ -59,7 +63,7 @@ pub(crate) fn take(ledger: &Path, to: &Path) -> Result<Snapshot, BackupError> {
         .map_err(&failed)?;
     source.execute("VACUUM INTO ?", [sqlite_name(to)?]).map_err(&failed)?;
     drop(source);
-    finish(to).map_err(|error| match error {
+    finish(to, key, made_at).map_err(|error| match error {
         LedgerError::DiskFull => BackupError::DiskFull { path: to.to_owned() },
         source => BackupError::Ledger { path: ledger.to_owned(), source },
     })
@@ -71,31 +75,16 @@ fn sqlite_name(path: &Path) -> Result<&str, BackupError> {
     path.to_str().ok_or_else(|| BackupError::io("use the name of", path)(odd()))
 }
 
-/// Marks the copy as one, and reads which moment it is of.
-fn finish(copy: &Path) -> Result<Snapshot, LedgerError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+/// Has the copy say what it is, and reads which moment it is of.
+fn finish(copy: &Path, key: Option<SealKey>, made_at: Timestamp) -> Result<Snapshot, LedgerError> {
+    let head = mark_copy(copy, key, made_at)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(copy, flags)?;
-    conn.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;")?;
-    let head = read_head(&conn)?;
-    let seq = i64::try_from(head.seq).unwrap_or(i64::MAX);
-    conn.execute(
-        "INSERT OR REPLACE INTO marks (mark, value) VALUES (?, ?)",
-        (FROM_BACKUP, seq.max(1)),
+    let last: u32 = conn.query_row(
+        "SELECT max(coalesce((SELECT max(account) FROM agents), 0),
+                    coalesce((SELECT account FROM desk), 0))",
+        [],
+        |row| row.get(0),
     )?;
-    let last: u32 =
-        conn.query_row("SELECT coalesce(max(account), 0) FROM agents", [], |row| row.get(0))?;
-    Ok(Snapshot { head, next_account: last.saturating_add(1) })
-}
-
-fn read_head(conn: &Connection) -> Result<BackupHead, LedgerError> {
-    let mut statement =
-        conn.prepare("SELECT seq, hash, at_ms FROM events ORDER BY seq DESC LIMIT 1")?;
-    let mut rows = statement.query([])?;
-    let Some(row) = rows.next()? else {
-        return Ok(BackupHead { seq: 0, hash: B256::ZERO, at_ms: 0 });
-    };
-    let hash: Vec<u8> = row.get(1)?;
-    let hash = B256::try_from(hash.as_slice())
-        .map_err(|_| LedgerError::Damaged { what: "a hash that is not 32 bytes".into() })?;
-    Ok(BackupHead { seq: row.get(0)?, hash, at_ms: row.get(2)? })
+    Ok(Snapshot { head: head.into(), next_account: last.saturating_add(1) })
 }

@@ -9,9 +9,11 @@ use crate::progress::{Progress, Step, Tell};
 use crate::prove::{Folder, prove};
 use crate::scratch::{self, Turn, parent};
 use crate::snapshot;
+use imprest_ledger::SealKey;
 use imprest_vault::SecretText;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempDir};
@@ -25,6 +27,17 @@ pub struct BackupPlan {
     chain_id: Option<u64>,
     replace: bool,
     work_factor: u8,
+    key: Key,
+}
+
+/// The key of the vault's seal, if there is one; never printed.
+#[derive(Clone)]
+struct Key(Option<SealKey>);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "sealed" } else { "unsealed" })
+    }
 }
 
 impl BackupPlan {
@@ -37,7 +50,8 @@ impl BackupPlan {
     ) -> BackupPlan {
         let (folder, to) = (folder.into(), to.into());
         let work_factor = envelope::WORK_FACTOR;
-        BackupPlan { folder, to, made_at, chain_id: None, replace: false, work_factor }
+        let key = Key(None);
+        BackupPlan { folder, to, made_at, chain_id: None, replace: false, work_factor, key }
     }
 
     /// Notes the chain that the desk pays on.
@@ -45,7 +59,14 @@ impl BackupPlan {
         BackupPlan { chain_id: Some(chain_id), ..self }
     }
 
-    /// Says that a file which already has the name may be replaced, once the new one is proven.
+    /// Puts what the copy says of itself, that it is a backup's, under the vault's seal, so that
+    /// nobody can take it away unnoticed.
+    pub fn sealed_with(self, key: SealKey) -> BackupPlan {
+        BackupPlan { key: Key(Some(key)), ..self }
+    }
+
+    /// Says that an earlier backup which already has the name may be replaced, once the new one is
+    /// proven. What is no backup, or was sealed with another passphrase, is never replaced.
     pub fn replacing(self) -> BackupPlan {
         BackupPlan { replace: true, ..self }
     }
@@ -121,6 +142,7 @@ impl Sealed {
         tell: &mut Tell,
     ) -> Result<Sealed, BackupError> {
         check_target(&plan)?;
+        check_replaced(&plan.to, &passphrase)?;
         let turn = Turn::beside_the_desk(&plan.folder)?;
         let copies = turn.scratch()?;
         tell.step(Step::Copying);
@@ -178,10 +200,31 @@ fn check_target(plan: &BackupPlan) -> Result<(), BackupError> {
     }
 }
 
+/// Refuses to replace what cannot be shown to be an earlier backup: whoever asks for one at a path
+/// must not be able to have any file overwritten.
+fn check_replaced(to: &Path, passphrase: &Passphrase) -> Result<(), BackupError> {
+    if std::fs::symlink_metadata(to).is_err() {
+        return Ok(());
+    }
+    let refused = |why: String| BackupError::NotReplaced { path: to.to_owned(), why };
+    let found = std::fs::symlink_metadata(to).map_err(BackupError::io("read", to))?;
+    if !found.is_file() {
+        return Err(refused("it is not a plain file".into()));
+    }
+    let file = std::fs::File::open(to).map_err(BackupError::io("read", to))?;
+    let begins = Opener::new(passphrase.clone()).open(file).and_then(container::begins_as_one);
+    begins.map_err(|fault| refused(fault.of(to).to_string()))
+}
+
 /// Copies everything that goes into the backup, and describes it.
 fn collect(plan: &BackupPlan, copies: &Path) -> Result<Manifest, BackupError> {
     let ledger = copies.join(Part::Ledger.name());
-    let moment = snapshot::take(&plan.folder.join(Part::Ledger.name()), &ledger)?;
+    let moment = snapshot::take(
+        &plan.folder.join(Part::Ledger.name()),
+        &ledger,
+        plan.key.0.clone(),
+        plan.made_at,
+    )?;
     // After the ledger: the vault then never knows less than the books do.
     let mut files = vec![
         copy_small(plan, Part::Vault, copies)?

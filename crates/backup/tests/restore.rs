@@ -233,8 +233,8 @@ async fn whoever_has_the_passphrase_cannot_make_the_books_up() {
     };
     for forged in [
         "UPDATE counters SET settled = 0",
-        "DELETE FROM marks",
-        "UPDATE marks SET value = 0",
+        "UPDATE desk SET restored = NULL",
+        "UPDATE desk SET frozen = 0",
         "DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE seq > 3",
         "CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM counters; END",
         "PRAGMA user_version = 99",

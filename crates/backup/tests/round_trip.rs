@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use imprest_backup::{BackupError, FROM_BACKUP, Progress, Step, inspect, pending, reconciled};
+use imprest_backup::{BackupError, Progress, Step, forget_note, inspect, pending};
 use imprest_ledger::{HeadCopy, Ledger, PaymentFilter};
 use imprest_vault::Vault;
 use rusqlite::Connection;
@@ -49,13 +49,15 @@ async fn a_desk_that_goes_on_paying_is_back_as_it_was_at_one_moment() {
     let ledger = Ledger::open(&into.join("ledger.db")).await.expect("opens");
     let found = ledger.verify(Some(HeadCopy::from(head))).await.expect("reads");
     assert_eq!((found.events, found.faults), (head.seq, Vec::new()));
-    assert_eq!(ledger.mark(FROM_BACKUP).await.expect("reads"), Some(head.seq));
-    assert_eq!(desk.ledger.mark(FROM_BACKUP).await.expect("reads"), None, "only the copy says so");
+    let says = ledger.restored().await.expect("reads").expect("says that it is a backup");
+    assert_eq!((says.made_at(), says.is_pending()), (written.manifest.made_at, true));
+    assert!(ledger.is_frozen().await.expect("reads"));
+    assert_eq!(desk.ledger.restored().await.expect("reads"), None, "only the copy says so");
     let paid = ledger.count_payments(&PaymentFilter::default()).await.expect("reads");
     assert!((150..=head.seq).contains(&paid), "{paid} payments");
-    // The log of the running desk goes on from there.
+    // Up to there it is the log of the running desk, which went on otherwise.
     let going_on = desk.ledger.compare_copy(HeadCopy::from(head)).await.expect("reads");
-    assert_eq!(going_on, None);
+    assert!(going_on.is_some());
 
     let vault = Vault::open(into.join("vault.json")).expect("opens");
     vault.unlock(&secret(VAULT_PASSPHRASE)).expect("unlocks");
@@ -63,7 +65,7 @@ async fn a_desk_that_goes_on_paying_is_back_as_it_was_at_one_moment() {
     assert_eq!(fs::read_to_string(into.join("desk.json")).expect("is there"), SETTINGS);
     let note = pending(&into).expect("reads").expect("is there");
     assert_eq!((note.head, note.next_account, note.made_at), (head, 2, written.manifest.made_at));
-    reconciled(&into).expect("removes");
+    forget_note(&into).expect("removes");
     assert_eq!(pending(&into).expect("reads"), None);
     ledger.close().await;
     let left = ["backup.lock", "desk.json", "desk.lock", "ledger.db", "vault.json"];
@@ -89,7 +91,7 @@ async fn a_closed_desk_and_one_that_was_killed_can_be_backed_up() {
     );
     let written = imprest_backup::write(plan.lightly_sealed(), &secret(PASSPHRASE), |_| ()).await;
     let manifest = written.expect("writes").manifest;
-    assert_eq!((manifest.head.seq, manifest.head.hash), (head.seq, head.hash));
+    assert_eq!(manifest.head.seq, head.seq + 1, "one more event says what the copy is");
     assert_eq!(manifest.files.len(), 2, "a desk without settings has none in its backup");
     desk.ledger.clone().close().await;
     let written = desk.back_up("closed.age").await.expect("writes");
@@ -111,7 +113,9 @@ async fn a_backup_of_a_backup_is_one_too() {
         at("2027-01-01T00:00:00Z"),
     );
     let second = imprest_backup::write(plan.lightly_sealed(), &secret(PASSPHRASE), |_| ()).await;
-    assert_eq!(second.expect("writes").manifest.head, first.manifest.head);
+    assert_eq!(second.expect("writes").manifest.head.seq, first.manifest.head.seq + 1);
+    let ledger = Ledger::open(&into.join("ledger.db")).await.expect("opens");
+    assert_eq!(ledger.head().seq, first.manifest.head.seq, "only the copy goes on");
 }
 
 #[tokio::test]
@@ -144,9 +148,28 @@ async fn targets_that_are_taken_missing_or_among_the_books_are_refused() {
     let refused = desk.back_up("desk.age").await.expect_err("is taken");
     assert!(matches!(&refused, BackupError::AlreadyThere { path } if *path == taken), "{refused}");
     assert_eq!(fs::read_to_string(&taken).expect("is there"), "something of the owner’s");
-    let replacing = desk.plan("desk.age").replacing();
-    imprest_backup::write(replacing, &secret(PASSPHRASE), |_| ()).await.expect("replaces");
-    inspect(&taken, &secret(PASSPHRASE)).await.expect("is a backup now");
+    let replacing = async |passphrase: &str| {
+        let plan = desk.plan("desk.age").replacing();
+        imprest_backup::write(plan, &secret(passphrase), |_| ()).await
+    };
+    // Only an earlier backup that the same passphrase opens is ever replaced.
+    let recipient = age::scrypt::Recipient::new(PASSPHRASE.to_owned().into());
+    let other = age::encrypt(&recipient, b"no tar, and no backup").expect("seals");
+    for something in [&b"something of the owner\xe2\x80\x99s"[..], b"", &other] {
+        fs::write(&taken, something).expect("writes");
+        let refused = replacing(PASSPHRASE).await.expect_err("is no backup");
+        assert!(matches!(&refused, BackupError::NotReplaced { .. }), "{refused}");
+        assert_eq!(fs::read(&taken).expect("is there"), something);
+    }
+    fs::remove_file(&taken).expect("removes");
+    let first = desk.back_up("desk.age").await.expect("writes");
+    let refused = replacing("another passphrase").await.expect_err("nobody can tell");
+    assert!(matches!(&refused, BackupError::NotReplaced { .. }), "{refused}");
+    desk.pay().await;
+    let second = replacing(PASSPHRASE).await.expect("replaces");
+    assert_ne!(first.sha256, second.sha256);
+    let seen = inspect(&taken, &secret(PASSPHRASE)).await.expect("is the new one");
+    assert_eq!(seen, second.manifest);
 
     let write = async |to: std::path::PathBuf| {
         let plan = imprest_backup::BackupPlan::new(&desk.folder, to, at("2026-11-22T17:11:01Z"));

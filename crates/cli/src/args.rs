@@ -239,9 +239,10 @@ Examples:
     #[command(after_help = "\
 Examples:
   imprest backup /media/stick/imprest.age
-  imprest backup imprest.age --replace --passphrase-stdin < passphrase.txt
+  imprest backup imprest.age --replace --passphrase-stdin < passphrases.txt
 
-The passphrase is the backup's own. Payments go on meanwhile; a desk need not run. The file is a
+It asks for the desk's passphrase, and then for the backup's own; standard input has one in each
+line. Payments go on meanwhile; a desk need not run. The file is a
 plain age file: `age --decrypt imprest.age | tar x` opens it without this program.")]
     Backup(BackupArgs),
     /// Puts a backup back, or says what is in it
@@ -252,8 +253,8 @@ Examples:
   imprest restore /media/stick/imprest.age --replace --data ~/desk
 
 No desk may run on the folder. The file is proven before anything is put in place, and what lies
-there is moved aside, never deleted. The desk then reads the chain before it pays anything, so an
-older backup never refills a budget.")]
+there is moved aside, never deleted. The desk comes up frozen, reads the chain for what was spent
+since, and counts it: an older backup never refills a budget. Then it is for you to thaw it.")]
     Restore(RestoreArgs),
     /// Looks at folder, vault, books, chain and keychain, and says what to do
     #[command(after_help = "Example:\n  imprest doctor")]

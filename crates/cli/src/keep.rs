@@ -2,12 +2,12 @@
 
 use crate::args::{BackupArgs, RestoreArgs};
 use crate::fault::{End, Fault};
-use crate::link::{Context, shaped};
+use crate::link::{Context, shaped, unlock};
 use crate::screen::{Tone, local_time, one_line};
-use imprest_desk::ErrorCode;
 use imprest_desk::backup::{self, BackupContents};
 use imprest_desk::owner::{self, OwnerError};
 use imprest_desk::view::{BackupMade, BackupProgress, Problem};
+use imprest_desk::{ErrorCode, PASSPHRASE_CHARS_MIN, SecretText};
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -32,12 +32,15 @@ pub async fn backup(context: &Context, args: &BackupArgs) -> Result<End, Fault> 
     if !is_running && !context.has_books() {
         return Err(Fault::NoBooks { folder: context.folder.clone() });
     }
-    let passphrase =
-        context.passphrase.choose_as("Passphrase for the backup, at least 8 characters: ")?;
+    // Whoever takes everything out shows first that they are the owner.
+    let owner = context.passphrase.ask_for("Passphrase of the desk: ")?;
+    let passphrase = context.passphrase.choose_as(&format!(
+        "Passphrase for the backup, at least {PASSPHRASE_CHARS_MIN} characters: "
+    ))?;
     let asked = json!({ "path": path, "passphrase": passphrase.expose(), "replace": args.replace });
     let answer = match is_running {
-        true => by_the_desk(context, asked).await?,
-        false => on_the_books(context, asked).await?,
+        true => by_the_desk(context, asked, &owner).await?,
+        false => on_the_books(context, asked, &owner).await?,
     };
     let made: BackupMade = shaped("backup", &answer)?;
     let screen = context.screen;
@@ -61,8 +64,13 @@ pub async fn backup(context: &Context, args: &BackupArgs) -> Result<End, Fault> 
     Ok(End::Done)
 }
 
-async fn by_the_desk(context: &Context, asked: Value) -> Result<Value, Fault> {
-    let work = owner::call_within(BACKUP_TIMEOUT, &context.folder, "backup", asked, None);
+async fn by_the_desk(
+    context: &Context,
+    asked: Value,
+    passphrase: &SecretText,
+) -> Result<Value, Fault> {
+    let given = Some(passphrase);
+    let work = owner::call_within(BACKUP_TIMEOUT, &context.folder, "backup", asked, given);
     let look = async || -> Option<BackupProgress> {
         let none = json!({});
         let answer = owner::call(&context.folder, "backup_progress", none, None).await.ok()?;
@@ -75,12 +83,20 @@ async fn by_the_desk(context: &Context, asked: Value) -> Result<Value, Fault> {
     }
 }
 
-async fn on_the_books(context: &Context, asked: Value) -> Result<Value, Fault> {
+async fn on_the_books(
+    context: &Context,
+    asked: Value,
+    passphrase: &SecretText,
+) -> Result<Value, Fault> {
     let desk = context.books().await?;
     let look = async || desk.backup_progress().await.ok();
-    let answer = told(context, desk.call("backup", asked), look).await;
+    let work = async {
+        unlock(&desk, passphrase).await?;
+        Ok(desk.call("backup", asked).await?)
+    };
+    let answer = told(context, work, look).await;
     desk.close().await;
-    Ok(answer?)
+    answer
 }
 
 /// Does the work, and tells a person at the terminal how far it is.
@@ -140,13 +156,13 @@ pub async fn restore(context: &Context, args: &RestoreArgs) -> Result<End, Fault
         ],
     )?;
     screen.line("")?;
-    screen.line("Next: imprest serve --practice")?;
+    screen.line("Next: imprest serve --practice, then imprest unlock")?;
     screen.line(
-        "Nothing is paid before the desk has read the chain for what was spent since the backup.",
+        "The desk is frozen. It reads the chain for what was spent since the backup, which takes some",
     )?;
-    screen.line("That takes some minutes; `imprest status` tells when it is done.")?;
+    screen.line("minutes; `imprest status` says how far it is and what to do.")?;
     screen.line(
-        "Limits, freezes and revoked tokens are those of the backup: look at the agents first.",
+        "Limits, grades and revoked tokens are those of the backup: look at the agents, then thaw.",
     )?;
     Ok(End::Done)
 }

@@ -2,7 +2,7 @@
 //! Never an argument and never an environment variable, which other programs can read.
 
 use crate::fault::Fault;
-use imprest_desk::SecretText;
+use imprest_desk::{PASSPHRASE_CHARS_MIN, SecretText};
 use std::io::{self, IsTerminal, Read};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -69,7 +69,7 @@ impl Source {
     /// # Errors
     /// As [`Source::ask`], and [`Fault::Input`] when the two differ.
     pub fn choose(self) -> Result<SecretText, Fault> {
-        self.choose_as("New passphrase, at least 8 characters: ")
+        self.choose_as(&format!("New passphrase, at least {PASSPHRASE_CHARS_MIN} characters: "))
     }
 
     /// As [`Source::choose`], asked for in other words.

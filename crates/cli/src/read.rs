@@ -54,6 +54,7 @@ pub async fn status(context: &Context) -> Result<End, Fault> {
                 if status.signals > 0 { format!("{} open", status.signals) } else { String::new() },
             ),
             ("clock", clock.unwrap_or_default()),
+            ("restored", status.restored_note.unwrap_or_default()),
             ("backup", backup_words(&status.backup)),
             ("waiting", status.waiting.to_string()),
             ("agents", status.agents.to_string()),

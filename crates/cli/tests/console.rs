@@ -380,7 +380,12 @@ fn a_backup_is_made_and_put_back_without_running() {
     let with = |line: &[&str], passphrase: &str| {
         let mut command = home.command(line);
         command.arg("--passphrase-stdin");
-        home.answer(command, passphrase)
+        // A backup asks for the desk's own passphrase first.
+        let lines = match line[0] {
+            "backup" => format!("{PASSPHRASE}\n{passphrase}"),
+            _ => passphrase.to_owned(),
+        };
+        home.answer(command, &lines)
     };
     let seal = "kept in the other house";
     let made = with(&["backup", &file, "--json"], seal);
@@ -401,6 +406,15 @@ fn a_backup_is_made_and_put_back_without_running() {
         assert_eq!(said, (code, 2, ""), "{line:?}: {}", answer.stderr);
         assert!(!answer.stderr.contains(passphrase), "{line:?}: {}", answer.stderr);
     }
+    // Without the owner nothing is taken out, and nothing that is no backup is replaced.
+    let mut stranger = home.command(&["backup", &file, "--replace", "--passphrase-stdin"]);
+    stranger.arg("--json");
+    assert_eq!(home.answer(stranger, &format!("some guess of mine\n{seal}")).code, 6);
+    let precious = home.0.path().join("precious.txt");
+    std::fs::write(&precious, "what I wrote").expect("writes");
+    let refused = with(&["backup", &precious.display().to_string(), "--replace"], seal);
+    assert!(refused.code == 2 && refused.stderr.contains("not replaced"), "{}", refused.stderr);
+    assert_eq!(std::fs::read_to_string(&precious).expect("is there"), "what I wrote");
     let inside = home.data().join("desk.age").display().to_string();
     let among = with(&["backup", &inside], seal);
     assert!(among.code == 2 && among.stderr.contains("own folder"), "{}", among.stderr);
@@ -422,7 +436,10 @@ fn a_backup_is_made_and_put_back_without_running() {
     let elsewhere = home.0.path().join("elsewhere").display().to_string();
     let back = with(&["restore", &file, "--data", &elsewhere], seal);
     assert_eq!(back.code, 0, "{}", back.stderr);
-    assert!(back.stdout.contains("read the chain"), "{}", back.stdout);
+    assert!(back.stdout.contains("reads the chain"), "{}", back.stdout);
+    // It is frozen, and no passphrase thaws it before the chain was read.
+    let thawed = home.owner(&["thaw"]);
+    assert!(thawed.code != 0 && thawed.stderr.contains("come from a backup"), "{}", thawed.stderr);
 }
 
 #[test]

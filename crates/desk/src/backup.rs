@@ -164,9 +164,13 @@ impl Desk {
     /// Makes a backup at a path the owner chose, sealed with a passphrase of its own, and reads it
     /// back before it calls it done. Payments go on meanwhile.
     ///
+    /// It takes everything out, so it asks for the owner; and the vault has to be open, because what
+    /// the copy says of itself stands under its seal.
+    ///
     /// # Errors
-    /// `bad_input` for a path that is taken or lies among the books, or a passphrase that is too
-    /// short; `in_use` while another backup is made; `disk`.
+    /// `presence_needed` or `locked`; `bad_input` for a path that is taken by anything but an earlier
+    /// backup or lies among the books, or a passphrase that is too short; `in_use` while another
+    /// backup is made; `disk`.
     pub async fn backup(
         &self,
         path: String,
@@ -178,17 +182,20 @@ impl Desk {
         if !path.is_absolute() {
             return Err(bad_input("File", "give the whole path"));
         }
-        inner.need_vault()?;
+        inner.need_presence()?;
+        let key = inner.need_vault()?.seal_key()?;
         let made_at = inner.ledger.now();
-        let mut plan =
-            BackupPlan::new(inner.place.dir(), path, made_at).on_chain(inner.asset.id.chain_id);
+        let mut plan = BackupPlan::new(inner.place.dir(), path, made_at)
+            .on_chain(inner.asset.id.chain_id)
+            .sealed_with(key);
         if replace {
             plan = plan.replacing();
         }
         let written = inner.write_backup(plan, &passphrase).await?;
         let head = written.manifest.head;
         let ms = u64::try_from(made_at.as_millisecond()).unwrap_or_default();
-        inner.ledger.set_mark(BACKUP_SEQ_MARK, head.seq).await?;
+        // The copy's last event is its own.
+        inner.ledger.set_mark(BACKUP_SEQ_MARK, head.seq.saturating_sub(1)).await?;
         inner.ledger.set_mark(BACKUP_MS_MARK, ms).await?;
         inner.changed(&["status"]);
         Ok(BackupMade {

@@ -33,7 +33,7 @@ macro_rules! command_table {
             read export_csv(path: String, filter: ActivityFilter) -> Exported;
             /// Seals books, keys and settings into one file at a path the owner chose, with a
             /// passphrase of its own.
-            read backup(path: String, passphrase: String, replace: bool) -> BackupMade;
+            raise backup(path: String, passphrase: String, replace: bool) -> BackupMade;
             /// How far the backup that is being made is.
             read backup_progress() -> BackupProgress;
             /// Local addresses that agents may reach.

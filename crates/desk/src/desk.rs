@@ -1,8 +1,8 @@
 //! The desk: opening it, what it holds, and closing it.
 
+use crate::awake::{SleepClock, Sleeper};
 use crate::backup::BackingUp;
 use crate::jobs::ClockWatch;
-use crate::locks::Locks;
 use crate::place::{Place, Settings, unusable};
 use crate::presence::Attendance;
 use crate::problem::ErrorCode;
@@ -11,11 +11,10 @@ use crate::trust::Trust;
 use crate::view::{ApprovalCard, Changed, Problem};
 use crate::warn::Warned;
 use crate::{jobs, locks, owner, restored};
-use imprest_backup::Pending;
 use imprest_chain::{Chain, Network, Networks};
 use imprest_domain::{Address, AgentId, Asset, Payee};
 use imprest_gateway::Door;
-use imprest_ledger::{Clock, Ledger, LedgerError, OpenOptions};
+use imprest_ledger::{Clock, Ledger, LedgerError, Locks, OpenOptions, Restored};
 use imprest_practice::{Kit, Practice};
 use imprest_rails::{AddressGuard, HostPort, Options, Rails};
 use imprest_vault::{KdfCost, Keychain, Vault};
@@ -82,6 +81,9 @@ pub struct DeskOptions {
     /// A clock of one's own, for tests that turn it; the system's when absent.
     #[doc(hidden)]
     pub clock: Option<Clock>,
+    /// Clocks of one's own, for tests that send the computer to sleep; the system's when absent.
+    #[doc(hidden)]
+    pub sleep_clock: Option<SleepClock>,
     /// How often books and chain are compared, for tests that cannot wait a minute.
     #[doc(hidden)]
     pub compare_every: Option<Duration>,
@@ -98,6 +100,7 @@ impl DeskOptions {
             kdf: None,
             keychain: KeychainChoice::System,
             clock: None,
+            sleep_clock: None,
             compare_every: None,
         }
     }
@@ -149,6 +152,11 @@ pub(crate) struct Inner {
     pub(crate) vault_note: RwLock<Option<String>>,
     /// Whether the owner is here.
     pub(crate) attendance: Attendance,
+    /// Notices that the computer slept.
+    pub(crate) sleeper: Sleeper,
+    /// The vault was locked because it did, and the books still have the seal's key.
+    pub(crate) seal_to_close: AtomicBool,
+    /// When vault and window lock, by the log.
     pub(crate) locks: RwLock<Locks>,
     /// One sentence when the system does not tell of sleep and of locked sessions.
     pub(crate) system_locks_note: RwLock<Option<String>>,
@@ -226,7 +234,7 @@ impl Desk {
         }
         let clock = OpenOptions { clock: options.clock.clone(), ..OpenOptions::default() };
         let ledger = Ledger::open_with(&place.ledger(), clock).await?;
-        let restored = restored::of(note, &ledger).await?;
+        let restored = restored::of(place.dir(), note, &ledger).await?;
         let network = Networks::built_in()
             .ok()
             .and_then(|networks| networks.practice().cloned())
@@ -242,11 +250,10 @@ impl Desk {
             (None, Some(asset)) => asset,
             (None, None) => unplaced(&network)?,
         };
-        let locks = settings.as_ref().map(|s| s.locks).unwrap_or_default();
+        let locks = locks::of(&ledger, settings.as_ref()).await?;
         let desk = Desk::assemble(
-            options, place, ledger, restored, vault, network, asset, practice, lock,
+            options, place, ledger, restored, locks, vault, network, asset, practice, lock,
         )?;
-        *desk.inner.locks.write().unwrap_or_else(PoisonError::into_inner) = locks;
         if desk.inner.serves
             && let Err(problem) = desk.start(settings).await
         {
@@ -262,7 +269,8 @@ impl Desk {
         options: DeskOptions,
         place: Place,
         ledger: Ledger,
-        restored: Option<Pending>,
+        restored: Option<Restored>,
+        locks: Locks,
         vault: Option<Arc<Vault>>,
         network: Network,
         asset: Asset,
@@ -300,7 +308,9 @@ impl Desk {
                 slot_keychain,
                 vault_note: RwLock::default(),
                 attendance: Attendance::default(),
-                locks: RwLock::default(),
+                sleeper: Sleeper::new(options.sleep_clock.unwrap_or_default()),
+                seal_to_close: AtomicBool::new(false),
+                locks: RwLock::new(locks),
                 system_locks_note: RwLock::default(),
                 asset,
                 network,
@@ -365,7 +375,7 @@ impl Desk {
             asset: Some(self.inner.asset.clone()),
             // A stand-in port is for this time only; a port that was asked for is kept.
             port: if self.inner.listen.is_some() { port } else { kept_port.or(port) },
-            locks: self.inner.locks(),
+            locks: None,
         })?;
         jobs::start(self);
         locks::start(self);

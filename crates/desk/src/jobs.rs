@@ -147,8 +147,8 @@ async fn reconcile(desk: Desk) {
     loop {
         let started = Instant::now();
         // Books of a backup differ from the chain until they have caught up with it.
-        let due =
-            compared.elapsed() >= desk.inner.compare_every && desk.inner.trust.restored().is_none();
+        let due = compared.elapsed() >= desk.inner.compare_every
+            && desk.inner.trust.unreconciled().is_none();
         let floats = if due { floats(&desk).await } else { None };
         match look(&desk, &chain, &mut searched_deep).await {
             Ok(block) => {
@@ -235,10 +235,10 @@ async fn look(
     if let Err(error) = refills(desk, chain, head).await {
         tracing::warn!(%error, "refills could not be followed");
     }
-    match desk.inner.trust.restored() {
+    match desk.inner.trust.unreconciled() {
         // What arrived is booked there as well, in the chain's own order.
-        Some(pending) => {
-            if let Err(error) = restored::catch_up(desk, chain, &pending).await {
+        Some(restored) => {
+            if let Err(error) = restored::catch_up(desk, chain, restored).await {
                 tracing::warn!(%error, "the books of a backup could not be brought up to the chain");
             }
         }

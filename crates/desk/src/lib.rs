@@ -6,7 +6,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod anteroom;
 mod approve;
+mod awake;
 pub mod backup;
 #[cfg(test)]
 mod bindings;
@@ -39,10 +41,12 @@ mod warn;
 mod ways;
 mod wording;
 
+#[doc(hidden)]
+pub use awake::{SleepClock, TwoClocks};
 pub use desk::{Desk, DeskOptions, Endpoints, KeychainChoice, PracticeEndpoints};
 pub use imprest_gateway::{Token, wire};
 pub use imprest_ledger::Clock;
-pub use imprest_vault::{KdfCost, Keychain, SecretText, harden_process};
+pub use imprest_vault::{KdfCost, Keychain, PASSPHRASE_CHARS_MIN, SecretText, harden_process};
 pub use place::{agent_token, data_dir};
 pub use problem::ErrorCode;
 pub use view::Problem;

@@ -5,66 +5,41 @@ use crate::desk::{Desk, Inner};
 use crate::place::Settings;
 use crate::problem::bad_input;
 use crate::view::{DeskStatus, Problem};
-use serde::{Deserialize, Serialize};
+use imprest_ledger::{Ledger, LedgerError, Locks};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How long a lock may be made to wait: a week.
 const MINUTES_MAX: u32 = 7 * 24 * 60;
-/// How long nobody has to touch the window before it locks, unless the owner chose otherwise.
-const WINDOW_IDLE_MIN: u32 = 15;
-
-/// When vault and window lock themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Locks {
-    /// After so many minutes without a signature the vault locks. Not by itself when absent: the
-    /// usual, because agents work while their owner is away.
-    pub(crate) signing_idle_min: Option<u32>,
-    /// After so many minutes in which nobody touched the window it locks.
-    pub(crate) window_idle_min: Option<u32>,
-    /// Whether the vault locks with the desktop session.
-    pub(crate) with_session: bool,
-}
-
-impl Default for Locks {
-    fn default() -> Locks {
-        Locks { signing_idle_min: None, window_idle_min: Some(WINDOW_IDLE_MIN), with_session: true }
+/// When vault and window lock themselves, by the log. Earlier programs kept that in the settings,
+/// where any program of the same user could loosen it: of those only what is stricter is taken over.
+pub(crate) async fn of(ledger: &Ledger, settings: Option<&Settings>) -> Result<Locks, LedgerError> {
+    let locks = ledger.locks().await?;
+    let Some(kept) = settings.and_then(|settings| settings.locks) else { return Ok(locks) };
+    if kept.keeps_open_longer_than(locks) {
+        tracing::warn!("desk.json says that vault or window stay open for longer; it has no say");
     }
+    let stricter = kept.stricter(locks);
+    ledger.set_locks(stricter).await?;
+    Ok(stricter)
 }
 
-impl Locks {
-    fn new(signing: Option<u32>, window: Option<u32>, session: bool) -> Result<Locks, Problem> {
-        for (field, minutes) in [("Signing", signing), ("Window", window)] {
-            if minutes.is_some_and(|minutes| !(1..=MINUTES_MAX).contains(&minutes)) {
-                return Err(bad_input(field, "write 1 to 10080 minutes, or leave it out"));
-            }
+/// Locks as the owner wrote them, within bounds.
+fn read(signing: Option<u32>, window: Option<u32>, session: bool) -> Result<Locks, Problem> {
+    for (field, minutes) in [("Signing", signing), ("Window", window)] {
+        if minutes.is_some_and(|minutes| !(1..=MINUTES_MAX).contains(&minutes)) {
+            return Err(bad_input(field, "write 1 to 10080 minutes, or leave it out"));
         }
-        let (signing_idle_min, window_idle_min) = (signing, window);
-        Ok(Locks { signing_idle_min, window_idle_min, with_session: session })
     }
+    let (signing_idle_min, window_idle_min) = (signing, window);
+    Ok(Locks { signing_idle_min, window_idle_min, with_session: session })
+}
 
-    /// Whether anything stays open for longer than before.
-    fn keeps_open_longer_than(self, before: Locks) -> bool {
-        let longer = |now: Option<u32>, before: Option<u32>| match (now, before) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(now), Some(before)) => now > before,
-        };
-        longer(self.signing_idle_min, before.signing_idle_min)
-            || longer(self.window_idle_min, before.window_idle_min)
-            || (before.with_session && !self.with_session)
-    }
-
-    pub(crate) fn window_after(self) -> Option<Duration> {
-        self.window_idle_min.map(minutes)
-    }
-
-    /// How long until the vault locks, when it last signed so long ago.
-    fn signing_left(self, idle: Duration) -> Option<Duration> {
-        self.signing_idle_min.map(|after| minutes(after).saturating_sub(idle))
-    }
+/// How long until the vault locks, when it last signed so long ago.
+fn signing_left(locks: Locks, idle: Duration) -> Option<Duration> {
+    locks.signing_idle_min.map(|after| minutes(after).saturating_sub(idle))
 }
 
 fn minutes(count: u32) -> Duration {
@@ -81,14 +56,37 @@ pub(crate) enum SystemEvent {
 }
 
 impl Inner {
+    /// When vault and window lock. Books that cannot be trusted, or are not proven yet, may hold
+    /// anything: then at the latest as usual.
     pub(crate) fn locks(&self) -> Locks {
-        *self.locks.read().unwrap_or_else(PoisonError::into_inner)
+        let set = *self.locks.read().unwrap_or_else(PoisonError::into_inner);
+        let doubted = self.trust.broken().is_some() || self.trust.proving.load(Ordering::Relaxed);
+        if doubted { set.stricter(Locks::default()) } else { set }
+    }
+
+    /// After how long without a touch the window locks.
+    pub(crate) fn window_after(&self) -> Option<Duration> {
+        self.locks().window_idle_min.map(minutes)
+    }
+
+    /// Locks vault and window if the computer slept since anybody looked, told of it or not. The
+    /// keys are gone when this answers; the books let go of the seal's key within a second.
+    pub(crate) fn lock_if_slept(&self) {
+        if !self.sleeper.has_slept() {
+            return;
+        }
+        tracing::info!("the computer slept; the vault is locked");
+        self.end_presence();
+        if let Some(vault) = self.vault() {
+            vault.lock();
+        }
+        self.seal_to_close.store(true, Ordering::Relaxed);
     }
 
     /// How long until the vault locks itself; nothing when it does not, or is locked.
     pub(crate) fn locks_in(&self) -> Option<Duration> {
         let used = self.vault()?.last_used()?;
-        self.locks().signing_left(Instant::now().saturating_duration_since(used))
+        signing_left(self.locks(), Instant::now().saturating_duration_since(used))
     }
 
     /// One sentence when the system does not tell of sleep and of locked sessions.
@@ -97,9 +95,13 @@ impl Inner {
     }
 
     fn note_system_locks(&self, note: Option<&str>) {
-        *self.system_locks_note.write().unwrap_or_else(PoisonError::into_inner) =
-            note.map(str::to_owned);
-        self.changed(&["status"]);
+        let note = note.map(str::to_owned);
+        let mut said = self.system_locks_note.write().unwrap_or_else(PoisonError::into_inner);
+        if *said != note {
+            *said = note;
+            drop(said);
+            self.changed(&["status"]);
+        }
     }
 }
 
@@ -116,20 +118,14 @@ impl Desk {
         with_session: bool,
     ) -> Result<DeskStatus, Problem> {
         let inner = &self.inner;
-        let locks = Locks::new(signing_idle_min, window_idle_min, with_session)?;
+        let locks = read(signing_idle_min, window_idle_min, with_session)?;
         let _alone = inner.setting.lock().await;
         if locks.keeps_open_longer_than(inner.locks()) {
+            inner.need_sound_books()?;
             inner.need_presence()?;
         }
-        let settings = inner.place.load_settings()?.unwrap_or(Settings {
-            version: 1,
-            practice: inner.practice_mode,
-            asset: Some(inner.asset.clone()),
-            port: None,
-            locks,
-        });
-        inner.place.save_settings(&Settings { locks, ..settings })?;
-        *inner.locks.write().unwrap_or_else(PoisonError::into_inner) = locks;
+        inner.ledger.set_locks(locks).await?;
+        *inner.locks.write().unwrap_or_else(PoisonError::into_inner) = inner.ledger.locks().await?;
         inner.changed(&["status"]);
         self.status().await
     }
@@ -179,6 +175,10 @@ async fn watch_idleness(desk: Desk) {
             () = desk.inner.closing.cancelled() => return,
             _ = tick.tick() => {}
         }
+        desk.inner.lock_if_slept();
+        if desk.inner.seal_to_close.swap(false, Ordering::Relaxed) {
+            desk.lock_vault().await;
+        }
         desk.lock_if_idle().await;
         let now = seen(&desk.inner);
         if now != before {
@@ -189,13 +189,31 @@ async fn watch_idleness(desk: Desk) {
 }
 
 /// Said where nobody tells of sleep and of locked sessions.
-const DEAF: &str = "This system does not tell Imprest when it sleeps or when its screen is locked, so the vault stays open then. Lock it yourself, or set a time after which it locks.";
+const DEAF: &str = "This system does not tell Imprest when it sleeps or when its screen is locked. The vault locks once the computer has slept, not before; and with a locked screen it stays open, unless you lock it yourself or set a time after which it locks.";
 
+/// How long after the session manager fell silent it is looked for again; twice as long each time.
+#[cfg(target_os = "linux")]
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How long at most.
+#[cfg(target_os = "linux")]
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A session manager that restarts, or a bus that comes up late, is heard again.
 #[cfg(target_os = "linux")]
 async fn listen(desk: &Desk) {
-    if let Err(error) = crate::logind::follow(desk).await {
-        tracing::debug!(%error, "the system’s session manager does not answer");
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let begun = Instant::now();
+        let hears = || desk.inner.note_system_locks(None);
+        if let Err(error) = crate::logind::follow(desk, hears).await {
+            tracing::debug!(%error, "the system’s session manager does not answer");
+        }
         desk.inner.note_system_locks(Some(DEAF));
+        if begun.elapsed() > LONGEST_PAUSE {
+            pause = FIRST_PAUSE;
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
     }
 }
 
@@ -209,40 +227,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn longer_is_what_stays_open_longer() {
-        let usual = Locks::default();
-        let with = |signing, window, session| Locks::new(signing, window, session).unwrap();
-        for (locks, longer) in [
-            (usual, false),
-            (with(Some(60), Some(15), true), false),
-            (with(Some(60), Some(5), true), false),
-            (with(None, Some(16), true), true),
-            (with(None, None, true), true),
-            (with(None, Some(15), false), true),
-        ] {
-            assert_eq!(locks.keeps_open_longer_than(usual), longer, "{locks:?}");
-        }
-        let strict = with(Some(5), Some(5), true);
-        assert!(usual.keeps_open_longer_than(strict));
-        assert!(with(Some(6), Some(5), true).keeps_open_longer_than(strict));
-    }
-
-    #[test]
     fn minutes_have_bounds() {
         for minutes in [0, MINUTES_MAX + 1, u32::MAX] {
-            assert!(Locks::new(Some(minutes), None, true).is_err());
-            assert!(Locks::new(None, Some(minutes), true).is_err());
+            assert!(read(Some(minutes), None, true).is_err());
+            assert!(read(None, Some(minutes), true).is_err());
         }
-        assert!(Locks::new(Some(1), Some(MINUTES_MAX), true).is_ok());
+        assert!(read(Some(1), Some(MINUTES_MAX), true).is_ok());
     }
 
-    /// A desk on its books alone, with its vault open.
-    async fn open_desk(folder: &std::path::Path) -> Desk {
+    fn on_the_books(folder: &std::path::Path) -> crate::DeskOptions {
         let mut options = crate::DeskOptions::new(folder.to_owned());
         options.serve = false;
         options.kdf = Some(crate::KdfCost::FLOOR);
         options.keychain = crate::KeychainChoice::Given(crate::Keychain::in_memory());
-        let desk = Desk::open(options).await.unwrap();
+        options
+    }
+
+    /// A desk on its books alone, with its vault open.
+    async fn open_desk(folder: &std::path::Path) -> Desk {
+        let desk = Desk::open(on_the_books(folder)).await.unwrap();
         desk.create_vault("seven grey herons".into()).await.unwrap();
         desk
     }
@@ -307,12 +310,88 @@ mod tests {
         desk.close().await;
     }
 
+    /// A file that anybody can edit loosens nothing, and what it tightens stays tight.
+    #[tokio::test]
+    async fn an_edited_settings_file_opens_nothing() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let desk = open_desk(folder.path()).await;
+        desk.set_locks(Some(60), Some(5), true).await.unwrap();
+        desk.close().await;
+        let file = folder.path().join("desk.json");
+        let edit = |locks: &str| {
+            let text =
+                format!(r#"{{"version":1,"practice":true,"asset":null,"port":1,"locks":{locks}}}"#);
+            std::fs::write(&file, text).unwrap();
+        };
+        let said = async || {
+            let desk = Desk::open(on_the_books(folder.path())).await.unwrap();
+            let status = desk.status().await.unwrap();
+            desk.close().await;
+            (status.signing_idle_min, status.window_idle_min, status.lock_with_session)
+        };
+        edit(r#"{"signing_idle_min":null,"window_idle_min":null,"with_session":false}"#);
+        assert_eq!(said().await, (Some(60), Some(5), true));
+        edit(r#"{"signing_idle_min":30,"window_idle_min":null,"with_session":false}"#);
+        assert_eq!(said().await, (Some(30), Some(5), true));
+    }
+
+    /// The log's table is a file too; what it says without the log is found out, and until then
+    /// and after it the usual locks hold.
+    #[tokio::test]
+    async fn locks_that_the_log_does_not_say_are_not_believed() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let desk = open_desk(folder.path()).await;
+        desk.close().await;
+        let file = rusqlite::Connection::open(folder.path().join("ledger.db")).unwrap();
+        let loose = r#"{"signing_idle_min":null,"window_idle_min":null,"with_session":false}"#;
+        let changed = file.execute("INSERT INTO desk VALUES (1, 0, 0, NULL, 0, ?)", [loose]);
+        assert_eq!(changed.unwrap(), 1);
+        drop(file);
+        let desk = Desk::open(on_the_books(folder.path())).await.unwrap();
+        crate::jobs::prove(&desk, None).await;
+        let status = desk.status().await.unwrap();
+        assert_eq!(status.danger, "halted", "{status:?}");
+        assert_eq!((status.window_idle_min, status.lock_with_session), (Some(15), true));
+        desk.close().await;
+    }
+
+    /// Nobody tells this desk of sleep, and the clock of its timers stands still meanwhile.
+    #[tokio::test]
+    async fn a_computer_that_slept_finds_its_desk_locked() {
+        use crate::awake::{SleepClock, TwoClocks};
+        use std::sync::Arc;
+        use std::sync::atomic::AtomicU64;
+        let folder = tempfile::TempDir::new().unwrap();
+        let slept_s = Arc::new(AtomicU64::new(0));
+        let (begun, dial) = (Instant::now(), slept_s.clone());
+        let mut options = on_the_books(folder.path());
+        options.sleep_clock = Some(SleepClock::new(move || {
+            let awake = begun.elapsed();
+            TwoClocks { awake, all: awake + Duration::from_secs(dial.load(Ordering::SeqCst)) }
+        }));
+        let desk = Desk::open(options).await.unwrap();
+        desk.create_vault("seven grey herons".into()).await.unwrap();
+        assert!(desk.inner.need_presence().is_ok() && !desk.inner.window_is_locked());
+        slept_s.store(8 * 3600, Ordering::SeqCst);
+        // Whoever asks first locks it, not only the job that looks each second.
+        assert_eq!(desk.inner.need_presence().err().unwrap().code, "locked");
+        assert!(desk.inner.window_is_locked());
+        desk.unlock("seven grey herons".into()).await.unwrap();
+        assert!(!desk.inner.window_is_locked());
+        slept_s.fetch_add(60, Ordering::SeqCst);
+        desk.inner.alarm();
+        let status = desk.status().await.unwrap();
+        assert_eq!((status.stage.as_str(), status.window_locked), ("locked", true));
+        assert_eq!(status.presence_left_s, None);
+        desk.close().await;
+    }
+
     #[test]
     fn idleness_counts_down_to_nothing() {
         let locks = Locks { signing_idle_min: Some(1), ..Locks::default() };
-        assert_eq!(locks.signing_left(Duration::ZERO), Some(minutes(1)));
-        assert_eq!(locks.signing_left(Duration::from_secs(59)), Some(Duration::from_secs(1)));
-        assert_eq!(locks.signing_left(minutes(9)), Some(Duration::ZERO));
-        assert_eq!(Locks::default().signing_left(minutes(9)), None);
+        assert_eq!(signing_left(locks, Duration::ZERO), Some(minutes(1)));
+        assert_eq!(signing_left(locks, Duration::from_secs(59)), Some(Duration::from_secs(1)));
+        assert_eq!(signing_left(locks, minutes(9)), Some(Duration::ZERO));
+        assert_eq!(signing_left(Locks::default(), minutes(9)), None);
     }
 }

@@ -17,11 +17,11 @@ const PATH: &str = "/org/freedesktop/login1";
 /// How many signals may wait to be heard.
 const QUEUE: usize = 16;
 
-/// Locks when the system says so, for as long as it speaks.
+/// Locks when the system says so, for as long as it speaks; calls `hears` once it is listened to.
 ///
 /// # Errors
 /// When there is no system bus, or no session manager on it.
-pub(crate) async fn follow(desk: &Desk) -> zbus::Result<()> {
+pub(crate) async fn follow(desk: &Desk, hears: impl Fn()) -> zbus::Result<()> {
     let bus = Connection::system().await?;
     let manager = Proxy::new(&bus, LOGIND, PATH, MANAGER).await?;
     let mut sleeps = signals(&bus, MANAGER, "PrepareForSleep").await?;
@@ -29,6 +29,7 @@ pub(crate) async fn follow(desk: &Desk) -> zbus::Result<()> {
     let mut changes = signals(&bus, PROPERTIES, "PropertiesChanged").await?;
     // Held until the vault is locked, so that the computer does not sleep before that.
     let mut delay = delay_sleep(&manager).await;
+    hears();
     loop {
         tokio::select! {
             Some(message) = sleeps.next() => {

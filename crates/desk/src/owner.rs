@@ -3,8 +3,9 @@
 //! One JSON line asks, one JSON line answers. The folder and the socket are the user's own; since
 //! agents often run as the same user, every command that gives authority needs the passphrase with
 //! it, and what reads or lowers does not. A passphrase that was given in the window does not count
-//! here.
+//! here, and one that comes here counts for its one command and opens nothing in the window.
 
+use crate::anteroom::Anteroom;
 use crate::command_table;
 use crate::desk::Desk;
 use crate::presence::from_outside;
@@ -14,16 +15,17 @@ use imprest_vault::SecretText;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, Semaphore};
 use zeroize::{Zeroize, Zeroizing};
 
-/// The most one line may be, in bytes.
-const LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// The most one line may be, in bytes; a keystore is the longest thing there is.
+const LINE_BYTES_MAX: u64 = 512 * 1024;
 /// How much is read at once, in bytes; most lines are shorter.
 const PIECE_BYTES: usize = 4 * 1024;
 /// How long a connected program may take to ask.
@@ -32,8 +34,16 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 const RUNNING_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a command may take; a refill waits for the chain.
 const CALL_TIMEOUT: Duration = Duration::from_secs(180);
-/// How many owner's programs are served at once.
-const CONNECTIONS_MAX: usize = 32;
+/// How long a program may take to read its answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many connected programs may be asking at once; one more sends away who has taken longest.
+const ASKING_MAX: usize = 48;
+/// How many commands that read or raise are carried out at once.
+const SERVED_MAX: usize = 32;
+/// How many commands of one kind that only lowers are carried out at once.
+const LOWERING_MAX: usize = 4;
+/// How many more commands may wait for each of these places.
+const QUEUED_MAX: usize = 64;
 /// How long a wrong passphrase keeps the next try waiting.
 const WRONG_PAUSE: Duration = Duration::from_millis(500);
 /// The longest path a Unix socket can have, with some room.
@@ -78,6 +88,9 @@ macro_rules! kinds {
                 _ => None,
             }
         }
+
+        /// All commands of the table.
+        const COMMANDS: [&str; [$(stringify!($name)),*].len()] = [$(stringify!($name)),*];
     };
 }
 command_table!(kinds);
@@ -251,9 +264,7 @@ pub(crate) fn listen(desk: &Desk) -> Result<(), Problem> {
     let desk = desk.clone();
     let tasks = desk.inner.tasks.clone();
     tasks.spawn(async move {
-        // One passphrase at a time, and a pause after a wrong one: guessing is slow.
-        let guard = Arc::new(Mutex::new(()));
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let (door, anteroom) = (Arc::new(Door::new()), Anteroom::new(ASKING_MAX));
         loop {
             let accepted = tokio::select! {
                 () = desk.inner.closing.cancelled() => return,
@@ -264,11 +275,16 @@ pub(crate) fn listen(desk: &Desk) -> Result<(), Problem> {
                 tokio::time::sleep(WRONG_PAUSE).await;
                 continue;
             };
-            let (desk, guard) = (desk.clone(), guard.clone());
-            let Ok(place) = places.clone().acquire_owned().await else { return };
+            let (desk, door, guest) = (desk.clone(), door.clone(), anteroom.enter());
             tokio::spawn(async move {
-                let _place = place;
-                if let Err(error) = serve_one(desk, stream, guard).await {
+                let (read, write) = stream.into_split();
+                let asked = tokio::select! {
+                    () = guest.sent_away() => return,
+                    asked = tokio::time::timeout(ASK_TIMEOUT, read_ask(read)) => asked,
+                };
+                drop(guest);
+                let Ok(asked) = asked else { return };
+                if let Err(error) = serve_one(&desk, asked, write, &door).await {
                     tracing::debug!(%error, "an owner's program hung up");
                 }
             });
@@ -277,15 +293,69 @@ pub(crate) fn listen(desk: &Desk) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn serve_one(desk: Desk, stream: UnixStream, guard: Arc<Mutex<()>>) -> std::io::Result<()> {
-    let (read, mut write) = stream.into_split();
-    let answer = match tokio::time::timeout(ASK_TIMEOUT, read_ask(read)).await {
-        Err(_) => return Ok(()),
-        Ok(Err(problem)) => Err(problem),
-        Ok(Ok(ask)) => {
+/// Places for what programs ask. Whoever fills one kind of places leaves the others free: each
+/// command that only lowers has its own, so that nobody can keep the owner from freezing.
+struct Door {
+    served: Places,
+    lowering: HashMap<&'static str, Places>,
+    /// One passphrase at a time, and a pause after a wrong one: guessing is slow.
+    guard: Mutex<()>,
+}
+
+/// Some places, and a queue before them that has an end.
+struct Places {
+    queue: Semaphore,
+    served: Semaphore,
+}
+
+impl Places {
+    fn new(count: usize) -> Places {
+        Places { queue: Semaphore::new(count + QUEUED_MAX), served: Semaphore::new(count) }
+    }
+}
+
+impl Door {
+    fn new() -> Door {
+        let lowering = COMMANDS.into_iter().filter(|command| kind(command) == Some(Kind::Lower));
+        Door {
+            served: Places::new(SERVED_MAX),
+            lowering: lowering.map(|command| (command, Places::new(LOWERING_MAX))).collect(),
+            guard: Mutex::new(()),
+        }
+    }
+
+    /// Carries out what was asked, when there is a place for it.
+    async fn answer(&self, desk: &Desk, ask: Ask) -> Result<Value, Problem> {
+        if ask.command == "running" {
+            // Whoever wants to freeze asks this first, so it takes no place.
+            return Ok(running_here(desk));
+        }
+        let places = self.lowering.get(ask.command.as_str()).unwrap_or(&self.served);
+        let busy = || {
+            Problem::new(
+                ErrorCode::Unavailable,
+                "Too many programs ask the desk for this at once.",
+                "Try again; if it stays so, look which program of yours asks so much.",
+            )
+        };
+        let _queued = places.queue.try_acquire().map_err(|_| busy())?;
+        let _served = places.served.acquire().await.map_err(|_| busy())?;
+        answer(desk, ask, &self.guard).await
+    }
+}
+
+async fn serve_one(
+    desk: &Desk,
+    asked: Result<Ask, Problem>,
+    mut write: impl AsyncWrite + Unpin,
+    door: &Door,
+) -> std::io::Result<()> {
+    let answer = match asked {
+        Err(problem) => Err(problem),
+        Ok(ask) => {
             tokio::select! {
                 () = desk.inner.closing.cancelled() => return Ok(()),
-                answer = answer(&desk, ask, &guard) => answer,
+                answer = door.answer(desk, ask) => answer,
             }
         }
     };
@@ -300,7 +370,7 @@ async fn serve_one(desk: Desk, stream: UnixStream, guard: Arc<Mutex<()>>) -> std
     wipe(&mut document);
     written?;
     line.extend_from_slice(b"}\n");
-    write.write_all(&line).await
+    tokio::time::timeout(ANSWER_TIMEOUT, write.write_all(&line)).await?
 }
 
 /// Reads one line into memory that is wiped: it may carry a passphrase or the recovery words.
@@ -337,25 +407,26 @@ fn wipe(document: &mut Value) {
     }
 }
 
+fn running_here(desk: &Desk) -> Value {
+    let endpoints = desk.endpoints();
+    json!(Running {
+        http_url: endpoints.http_url,
+        mcp_url: endpoints.mcp_url,
+        pid: std::process::id(),
+    })
+}
+
 async fn answer(desk: &Desk, ask: Ask, guard: &Mutex<()>) -> Result<Value, Problem> {
-    if ask.command == "running" {
-        let endpoints = desk.endpoints();
-        return Ok(json!(Running {
-            http_url: endpoints.http_url,
-            mcp_url: endpoints.mcp_url,
-            pid: std::process::id(),
-        }));
-    }
     let carries_its_own = CARRIES_ITS_OWN.contains(&ask.command.as_str());
     let raises = kind(&ask.command) == Some(Kind::Raise);
     let asks = raises && !MAY_LOWER.contains(&ask.command.as_str());
     let args = if ask.args.is_null() { json!({}) } else { ask.args };
     if !asks && ask.passphrase.is_none() {
-        return from_outside(false, desk.call(&ask.command, args)).await;
+        return from_outside(None, desk.call(&ask.command, args)).await;
     }
     let _one_at_a_time = guard.lock().await;
     let outcome = if carries_its_own {
-        from_outside(false, desk.call(&ask.command, args)).await
+        from_outside(None, desk.call(&ask.command, args)).await
     } else {
         let passphrase = ask.passphrase.map(SecretText::new).ok_or_else(|| {
             Problem::new(
@@ -364,10 +435,10 @@ async fn answer(desk: &Desk, ask: Ask, guard: &Mutex<()>) -> Result<Value, Probl
                 "Give it at the prompt, or with --passphrase-stdin.",
             )
         })?;
-        match desk.owner_key(&passphrase).await {
-            Ok(_) => {
+        match desk.prove_owner(&passphrase).await {
+            Ok((_, _, presence)) => {
                 drop(_one_at_a_time);
-                return from_outside(true, desk.call(&ask.command, args)).await;
+                return from_outside(Some(presence), desk.call(&ask.command, args)).await;
             }
             Err(problem) => Err(problem),
         }
@@ -434,6 +505,112 @@ mod tests {
         assert!(socket(&long).as_os_str().len() <= SOCKET_PATH_MAX);
         assert_ne!(socket(&long), socket(&long.join("y")));
         assert_eq!(socket(Path::new("/tmp/desk")), Path::new("/tmp/desk/owner.sock"));
+    }
+
+    /// A desk on its books alone, whose owner's socket is open.
+    async fn listening(folder: &Path) -> Desk {
+        let mut options = crate::DeskOptions::new(folder.to_owned());
+        options.serve = false;
+        options.kdf = Some(crate::KdfCost::FLOOR);
+        options.keychain = crate::KeychainChoice::None;
+        let desk = Desk::open(options).await.expect("opens");
+        desk.create_vault("seven grey herons".into()).await.expect("makes a vault");
+        listen(&desk).expect("listens");
+        desk
+    }
+
+    /// Programs that only hold the line, or talk slowly, or try passphrases, keep nobody from
+    /// freezing, locking and revoking.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_crowd_keeps_nobody_from_freezing() {
+        const SOON: Duration = Duration::from_secs(2);
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let desk = listening(folder.path()).await;
+        let mut crowd = Vec::new();
+        for number in 0..128 {
+            let mut one = UnixStream::connect(socket(folder.path())).await.expect("connects");
+            if number % 2 == 0 {
+                one.write_all(b"{\"command\":").await.expect("begins to ask");
+            }
+            crowd.push(one);
+        }
+        let mut guesses = tokio::task::JoinSet::new();
+        for _ in 0..SERVED_MAX + 8 {
+            let folder = folder.path().to_owned();
+            guesses.spawn(async move {
+                let wrong = SecretText::new("not this passphrase".into());
+                call(&folder, "thaw", json!({}), Some(&wrong)).await
+            });
+        }
+        let runs = tokio::time::timeout(SOON, running(folder.path())).await.expect("is heard");
+        assert!(runs.is_some(), "whoever wants to freeze asks this first");
+        for command in ["freeze", "lock"] {
+            let asked = call(folder.path(), command, json!({}), None);
+            let answer = tokio::time::timeout(SOON, asked).await.expect("is heard");
+            assert_eq!(answer.expect("is done")["frozen"], true, "{command}");
+        }
+        let revoked = call(folder.path(), "revoke_agent", json!({ "agent": "nobody" }), None);
+        let revoked = tokio::time::timeout(SOON, revoked).await.expect("is heard");
+        assert!(matches!(revoked, Err(OwnerError::Refused(it)) if it.code == "not_found"));
+        guesses.abort_all();
+        drop(crowd);
+        desk.close().await;
+    }
+
+    /// A passphrase that comes here counts for its one command, and opens nothing in the window.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_passphrase_by_the_socket_opens_no_window() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let desk = listening(folder.path()).await;
+        desk.leave().await.expect("leaves");
+        let owner = || SecretText::new("seven grey herons".into());
+        let given = json!({ "passphrase": "seven grey herons" });
+        let closed = async || {
+            let status = desk.status().await.expect("reads");
+            assert_eq!((status.window_locked, status.presence_left_s), (true, None));
+            assert_eq!(desk.reveal_words().await.expect_err("nobody").code, "presence_needed");
+        };
+        for (command, args, passphrase) in [
+            ("reveal_words", json!({}), Some(owner())),
+            ("confirm", given.clone(), None),
+            ("freeze", json!({}), Some(owner())),
+            ("thaw", json!({}), Some(owner())),
+            ("lock", json!({}), None),
+            ("unlock", given, None),
+        ] {
+            let answer = call(folder.path(), command, args, passphrase.as_ref()).await;
+            assert!(answer.is_ok(), "{command}: {answer:?}");
+            if command != "lock" {
+                closed().await;
+            }
+        }
+        // And what the window was given is not the socket's.
+        desk.confirm("seven grey herons".into()).await.expect("is here");
+        let words = call(folder.path(), "reveal_words", json!({}), None).await;
+        assert!(matches!(words, Err(OwnerError::Refused(it)) if it.code == "wrong_passphrase"));
+        desk.close().await;
+    }
+
+    /// Taking everything out asks for the owner, and overwrites nothing of theirs.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_backup_by_the_socket_takes_the_passphrase() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let shelf = tempfile::TempDir::new().expect("a folder");
+        let desk = listening(folder.path()).await;
+        let file = shelf.path().join("precious.txt");
+        std::fs::write(&file, "what I wrote").expect("writes");
+        let args = json!({ "path": file, "passphrase": "kept elsewhere", "replace": true });
+        let asked = call(folder.path(), "backup", args.clone(), None).await;
+        assert!(matches!(asked, Err(OwnerError::Refused(it)) if it.code == "wrong_passphrase"));
+        let owner = SecretText::new("seven grey herons".into());
+        let asked = call(folder.path(), "backup", args, Some(&owner)).await;
+        assert!(
+            matches!(&asked, Err(OwnerError::Refused(it)) if it.code == "bad_input"),
+            "{asked:?}"
+        );
+        assert_eq!(std::fs::read_to_string(&file).expect("is there"), "what I wrote");
+        assert_eq!(desk.status().await.expect("reads").backup.last_at, None, "none was made");
+        desk.close().await;
     }
 
     #[tokio::test]

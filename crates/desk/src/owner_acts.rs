@@ -86,7 +86,8 @@ impl Desk {
     /// named; with practice money its float is filled at once.
     ///
     /// # Errors
-    /// `locked`, `name_taken`, `not_found` for the shared budget, or `bad_input` naming the field.
+    /// `locked`, `name_taken`, `not_found` for the shared budget, `conflict` while a restore is not
+    /// through, or `bad_input` naming the field.
     pub async fn add_agent(
         &self,
         name: String,
@@ -339,7 +340,8 @@ impl Desk {
     /// Lets payments go on.
     ///
     /// # Errors
-    /// When the books cannot be written; payments stay stopped then.
+    /// `conflict` as long as the chain knows more than books out of a backup; `presence_needed`, or
+    /// when the books cannot be written. Payments stay stopped then.
     pub async fn thaw(&self) -> Result<DeskStatus, Problem> {
         self.inner.need_sound_books()?;
         let _alone = self.inner.switch.lock().await;
@@ -348,6 +350,7 @@ impl Desk {
             self.inner.need_presence()?;
         }
         self.inner.ledger.thaw().await?;
+        self.inner.trust.note_restored(None);
         if let Some(vault) = self.inner.vault() {
             vault.resume();
         }

@@ -1,10 +1,10 @@
 //! Where a desk lives: its data folder, the lock that keeps it to one desk, and what is in it.
 
-use crate::locks::Locks;
 use crate::problem::ErrorCode;
 use crate::view::Problem;
 use imprest_domain::{AgentName, Asset};
 use imprest_gateway::Token;
+use imprest_ledger::Locks;
 use imprest_vault::{Keychain, Vault};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -77,9 +77,10 @@ pub(crate) struct Settings {
     pub(crate) asset: Option<Asset>,
     /// The port agents connect to; kept, so that their configuration stays true.
     pub(crate) port: Option<u16>,
-    /// When vault and window lock themselves.
-    #[serde(default)]
-    pub(crate) locks: Locks,
+    /// When vault and window lock themselves, as earlier programs kept it here, where anybody can
+    /// edit it. The log says it now; read once for what is stricter, and never written again.
+    #[serde(default, skip_serializing)]
+    pub(crate) locks: Option<Locks>,
 }
 
 /// A data folder and what lies in it.
@@ -264,13 +265,8 @@ mod tests {
         let folder = TempDir::new().expect("a folder");
         let place = Place::new(folder.path().to_owned());
         assert_eq!(place.load_settings().expect("reads"), None);
-        let settings = Settings {
-            version: 1,
-            practice: true,
-            asset: None,
-            port: Some(4020),
-            locks: Locks { signing_idle_min: Some(60), ..Locks::default() },
-        };
+        let settings =
+            Settings { version: 1, practice: true, asset: None, port: Some(4020), locks: None };
         place.save_settings(&settings).expect("writes");
         assert_eq!(place.load_settings().expect("reads"), Some(settings));
         for bad in [
@@ -290,13 +286,20 @@ mod tests {
     }
 
     #[test]
-    fn settings_from_before_there_were_locks_have_the_usual_ones() {
+    fn locks_of_an_earlier_program_are_read_and_never_written() {
         let folder = TempDir::new().expect("a folder");
         let place = Place::new(folder.path().to_owned());
-        std::fs::write(place.settings(), r#"{"version":1,"practice":true,"asset":null,"port":1}"#)
-            .expect("writes");
-        let settings = place.load_settings().expect("reads").expect("there");
-        assert_eq!(settings.locks, Locks::default());
+        let load = |locks: &str| {
+            let text = format!(r#"{{"version":1,"practice":true,"asset":null,"port":1{locks}}}"#);
+            std::fs::write(place.settings(), text).expect("writes");
+            place.load_settings().expect("reads").expect("there")
+        };
+        assert_eq!(load("").locks, None);
+        let settings = load(r#","locks":{"window_idle_min":5}"#);
+        let five = Locks { window_idle_min: Some(5), ..Locks::default() };
+        assert_eq!(settings.locks, Some(five));
+        place.save_settings(&settings).expect("writes");
+        assert_eq!(place.load_settings().expect("reads").expect("there").locks, None);
     }
 
     #[test]

@@ -13,14 +13,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 tokio::task_local! {
-    /// Set while a command from outside the window is carried out: whether the passphrase came
-    /// with that very command. A presence that was given in the window is not for others.
-    static FROM_OUTSIDE: bool;
+    /// Set while a command from outside the window is carried out: the presence by the passphrase
+    /// that came with that very command, if one did. It ends with the command, and what was given in
+    /// the window is not for others.
+    static OUTSIDE: Option<Arc<Presence>>;
 }
 
 /// Carries out a command that came from outside the window.
-pub(crate) async fn from_outside<F: Future>(verified: bool, command: F) -> F::Output {
-    FROM_OUTSIDE.scope(verified, command).await
+pub(crate) async fn from_outside<F: Future>(presence: Option<Presence>, command: F) -> F::Output {
+    OUTSIDE.scope(presence.map(Arc::new), command).await
+}
+
+fn is_outside() -> bool {
+    OUTSIDE.try_with(|_| ()).is_ok()
 }
 
 /// What is known of the owner's being here.
@@ -52,8 +57,12 @@ impl Default for Attendance {
 }
 
 impl Inner {
-    /// The owner was here at this moment.
+    /// The owner was at the window at this moment. A passphrase that a command brings from elsewhere
+    /// opens nothing here: it counts for that command.
     pub(crate) fn note_presence(&self, presence: Presence) {
+        if is_outside() {
+            return;
+        }
         let now = Instant::now();
         *self.attendance.presence.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Arc::new(presence));
@@ -76,27 +85,30 @@ impl Inner {
     /// Whether the window's lock is closed.
     pub(crate) fn window_is_locked(&self) -> bool {
         let window = *self.attendance.window.lock().unwrap_or_else(PoisonError::into_inner);
-        window.is_closed(self.locks().window_after(), Instant::now())
+        window.is_closed(self.window_after(), Instant::now())
     }
 
     /// Lets an act go on that gives authority, and answers the presence that it goes on by.
     pub(crate) fn need_presence(&self) -> Result<Arc<Presence>, Problem> {
+        self.lock_if_slept();
         let vault = self.open_vault()?;
-        if !FROM_OUTSIDE.try_with(|verified| *verified).unwrap_or(true) {
-            return Err(VaultError::OwnerNotPresent.into());
-        }
-        let presence = self.attendance.presence.lock().unwrap_or_else(PoisonError::into_inner);
-        let presence = presence.as_ref().ok_or(VaultError::OwnerNotPresent)?;
-        vault.require(presence, Instant::now())?;
-        Ok(presence.clone())
+        let presence = OUTSIDE.try_with(Clone::clone).unwrap_or_else(|_| self.at_the_window());
+        let presence = presence.ok_or(VaultError::OwnerNotPresent)?;
+        vault.require(&presence, Instant::now())?;
+        Ok(presence)
+    }
+
+    fn at_the_window(&self) -> Option<Arc<Presence>> {
+        self.attendance.presence.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lets an act go on that stays within limits the owner has set, such as a yes to one payment:
     /// an open window is enough, and outside the window the passphrase.
     pub(crate) fn need_attention(&self) -> Result<(), Problem> {
-        match FROM_OUTSIDE.try_with(|verified| *verified) {
-            Err(_) if !self.window_is_locked() => Ok(()),
-            _ => self.need_presence().map(drop),
+        self.lock_if_slept();
+        match !is_outside() && !self.window_is_locked() {
+            true => Ok(()),
+            false => self.need_presence().map(drop),
         }
     }
 
@@ -141,7 +153,7 @@ impl Desk {
         let inner = &self.inner;
         let locked = inner.window_is_locked();
         // Only the window can tell; a program outside it would keep it open.
-        if !locked && FROM_OUTSIDE.try_with(|_| ()).is_err() {
+        if !locked && !is_outside() {
             let mut window = inner.attendance.window.lock().unwrap_or_else(PoisonError::into_inner);
             window.touched = Instant::now();
         }

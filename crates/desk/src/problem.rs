@@ -148,6 +148,7 @@ impl From<LedgerError> for Problem {
             | LedgerError::NotWaiting { .. }
             | LedgerError::OtherAsset
             | LedgerError::ClockBehind
+            | LedgerError::Unreconciled
             | LedgerError::AgentClash { .. }
             | LedgerError::Transition(_) => ErrorCode::Conflict,
             LedgerError::Budget(error) => return error.clone().into(),
@@ -214,6 +215,7 @@ impl From<BackupError> for Problem {
             | BackupError::Newer { .. }
             | BackupError::TooLarge { .. }
             | BackupError::Occupied { .. }
+            | BackupError::NotReplaced { .. }
             | BackupError::Passphrase { .. } => ErrorCode::BadInput,
             BackupError::Internal { .. } => ErrorCode::Internal,
             _ => ErrorCode::Disk,
@@ -331,6 +333,7 @@ mod tests {
             (LedgerError::OtherAsset, "conflict"),
             (LedgerError::ClockAgrees, "bad_input"),
             (LedgerError::ClockBehind, "conflict"),
+            (LedgerError::Unreconciled, "conflict"),
             (LedgerError::AgentClash { what: "token" }, "conflict"),
             (LedgerError::Forged { what: name() }, "disk"),
             (LedgerError::Budget(BudgetError::Unbounded), "bad_input"),

@@ -57,6 +57,7 @@ impl Desk {
             keychain,
             keychain_note,
             copy_note: inner.trust.copy_note().map(str::to_owned),
+            restored_note: self.restored_note().await?,
             backup: self.backup_view().await?,
             network: NetworkView {
                 name: inner.network.name.clone(),

@@ -3,11 +3,10 @@
 
 use crate::desk::{Desk, Inner};
 use crate::problem::ErrorCode;
-use crate::restored::FROM_A_BACKUP;
+use crate::restored::{FROM_A_BACKUP, Reading};
 use crate::view::Problem;
-use imprest_backup::Pending;
 use imprest_domain::{AgentId, Danger, SignalKind, Subject};
-use imprest_ledger::{Alarm, HeadCopy, LedgerError};
+use imprest_ledger::{Alarm, HeadCopy, LedgerError, Restored};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -56,8 +55,11 @@ pub(crate) struct Trust {
     broken: RwLock<Option<&'static str>>,
     /// Whether the whole proof is still under way in the background.
     pub(crate) proving: AtomicBool,
-    /// What the chain has to be read for, while the books are those of a backup.
-    restored: RwLock<Option<Pending>>,
+    /// How far the books are, if they came out of a backup and nobody has thawed the desk since.
+    restored: RwLock<Option<Restored>>,
+    /// How far the chain was read for them in this run. What is remembered of that in a file could
+    /// be changed there, so a restart begins anew.
+    pub(crate) reading: Mutex<Option<Reading>>,
     /// Whether the vault has sealed the log in this run.
     sealed: AtomicBool,
     copied: RwLock<Copied>,
@@ -67,22 +69,23 @@ pub(crate) struct Trust {
 
 impl Trust {
     /// Of books that were put back from a backup, if they were.
-    pub(crate) fn of(restored: Option<Pending>) -> Trust {
+    pub(crate) fn of(restored: Option<Restored>) -> Trust {
         Trust { restored: RwLock::new(restored), ..Trust::default() }
     }
 
-    /// What the chain still has to be read for before anything is paid.
-    pub(crate) fn restored(&self) -> Option<Pending> {
-        self.restored.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// How far the books are, if they came out of a backup and nobody has thawed the desk since.
+    pub(crate) fn restored(&self) -> Option<Restored> {
+        *self.restored.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that the chain knows is in the books.
-    pub(crate) fn note_reconciled(&self) {
-        *self.restored.write().unwrap_or_else(PoisonError::into_inner) = None;
+    /// As [`Trust::restored`], while the chain may know of something that the books do not.
+    pub(crate) fn unreconciled(&self) -> Option<Restored> {
+        self.restored().filter(Restored::is_pending)
     }
 
-    fn is_restored(&self) -> bool {
-        self.restored.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    /// The books are further now.
+    pub(crate) fn note_restored(&self, restored: Option<Restored>) {
+        *self.restored.write().unwrap_or_else(PoisonError::into_inner) = restored;
     }
 
     fn copied(&self) -> Copied {
@@ -130,12 +133,14 @@ impl Mood {
 impl Inner {
     /// What only this process knows: books that cannot be trusted, a chain that does not answer.
     pub(crate) fn alarm(&self) -> Alarm {
+        // Nothing is paid after a sleep before somebody has unlocked.
+        self.lock_if_slept();
         let halted = |why| Alarm { danger: Danger::Halted, why: Some(why) };
         if let Some(why) = self.trust.broken() {
             halted(why)
         } else if self.trust.proving.load(Ordering::Relaxed) {
             halted(PROVING)
-        } else if self.trust.is_restored() {
+        } else if self.trust.unreconciled().is_some() {
             halted(FROM_A_BACKUP)
         } else if self.serves && self.looked_ago() > STALE {
             halted(STALE_WHY)

@@ -56,6 +56,9 @@ shapes! {
         /// One sentence when no copy of the ledger's head lies in the keychain, so that an older
         /// ledger put in its place would not be noticed.
         pub copy_note: Option<String>,
+        /// For books that came out of a backup, until the owner thaws the desk: what it still has to
+        /// learn from the chain, and what the owner should do.
+        pub restored_note: Option<String>,
         /// The last backup, and whether it is time for another.
         pub backup: BackupView,
         /// The network the desk pays on.

@@ -5,8 +5,8 @@ use crate::owner_acts::blocking;
 use crate::problem::{ErrorCode, bad_input, sentence};
 use crate::view::{DeskStatus, NewVault, Problem, WayView};
 use imprest_vault::{
-    KdfCost, KeychainSecret, KeychainState, OwnerKey, SecretText, SlotId, SlotKind, Vault,
-    VaultError, WayIn,
+    KdfCost, KeychainSecret, KeychainState, OwnerKey, Presence, SecretText, SlotId, SlotKind,
+    Vault, VaultError, WayIn,
 };
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
@@ -304,6 +304,16 @@ impl Desk {
         &self,
         passphrase: &SecretText,
     ) -> Result<(Arc<Vault>, OwnerKey), Problem> {
+        let (vault, key, presence) = self.prove_owner(passphrase).await?;
+        self.inner.note_presence(presence);
+        Ok((vault, key))
+    }
+
+    /// Finds what this passphrase opens the vault with. The presence it proves is the caller's.
+    pub(crate) async fn prove_owner(
+        &self,
+        passphrase: &SecretText,
+    ) -> Result<(Arc<Vault>, OwnerKey, Presence), Problem> {
         let vault = self.inner.need_vault()?;
         self.refuse_older_vault(&vault).await?;
         let keys = self.keys_of(&vault, passphrase).await?;
@@ -312,8 +322,7 @@ impl Desk {
             first_that_fits(keys, |key| verifying.verify_owner(key, Instant::now()))
         })
         .await?;
-        self.inner.note_presence(presence);
-        Ok((vault, key))
+        Ok((vault, key, presence))
     }
 
     /// Removes what the keychain keeps for slots that are gone for good. It opens nothing any more,

@@ -4,7 +4,7 @@ use crate::error::LedgerError;
 use crate::event::{Carried, Event};
 use crate::rows::{AgentRow, HostRow, PayeeRow};
 use crate::store::Tx;
-use crate::{Ledger, fresh_tail, read, signals};
+use crate::{Ledger, fresh_tail, read, restored, signals};
 use alloy_primitives::Address;
 use imprest_domain::{AgentId, AgentName, Budget, Grade, Payee, SharedId};
 use sqlx::Row;
@@ -58,9 +58,13 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn next_account(&self) -> Result<u32, LedgerError> {
-        let last: i64 = sqlx::query_scalar("SELECT coalesce(max(account), 0) FROM agents")
-            .fetch_one(&self.store.readers)
-            .await?;
+        // An agent that these books do not know may have had the last one: see `Reconciled`.
+        let last: i64 = sqlx::query_scalar(
+            "SELECT max(coalesce((SELECT max(account) FROM agents), 0),
+                        coalesce((SELECT account FROM desk), 0))",
+        )
+        .fetch_one(&self.store.readers)
+        .await?;
         u32::try_from(last + 1).map_err(|_| LedgerError::damaged("an account out of range"))
     }
 
@@ -69,7 +73,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NameTaken`], [`LedgerError::AgentClash`], [`LedgerError::Budget`],
     /// [`LedgerError::NoShared`], [`LedgerError::OtherAsset`] when the shared budget is in another
-    /// one, or a failed write.
+    /// one, [`LedgerError::Unreconciled`], or a failed write.
     pub async fn add_agent(&self, new: NewAgent) -> Result<Agent, LedgerError> {
         let agent =
             AgentId::from_tail(&fresh_tail()).map_err(|e| LedgerError::damaged(e.to_string()))?;
@@ -225,7 +229,8 @@ impl Ledger {
     /// Lets payments go on. Not frozen is no error.
     ///
     /// # Errors
-    /// When the write fails.
+    /// [`LedgerError::Unreconciled`] as long as the chain knows more than books out of a backup, or
+    /// when the write fails.
     pub async fn thaw(&self) -> Result<(), LedgerError> {
         self.switch(false).await
     }
@@ -233,7 +238,11 @@ impl Ledger {
     async fn switch(&self, to: bool) -> Result<(), LedgerError> {
         self.store
             .write(move |tx| {
-                if tx.books.desk()?.frozen != to {
+                let desk = tx.books.desk()?;
+                if !to {
+                    restored::refuse_unreconciled(&desk)?;
+                }
+                if desk.frozen != to {
                     tx.append(if to { Event::Frozen {} } else { Event::Thawed {} })?;
                 }
                 Ok(())
@@ -303,6 +312,12 @@ impl Ledger {
 
 fn add(tx: &mut Tx<'_>, agent: AgentId, new: NewAgent) -> Result<(), LedgerError> {
     new.budget.check(tx.now)?;
+    let desk = tx.books.desk()?;
+    // Until then nobody knows which accounts were used, and one that was is never used again.
+    restored::refuse_unreconciled(&desk)?;
+    if new.account <= desk.account {
+        return Err(LedgerError::AgentClash { what: "account" });
+    }
     refuse_clashes(tx, &new)?;
     if let Some(shared) = &new.shared
         && tx.books.shared(shared)?.budget.0.asset != new.budget.asset

@@ -11,7 +11,7 @@ mod windows;
 use crate::books::Books;
 use crate::error::LedgerError;
 use crate::event::{Event, HourSet, SignalAnswer};
-use crate::rows::{AccountRow, AgentRow, DeskRow, EntryRow, HostRow, SignalRow};
+use crate::rows::{AccountRow, AgentRow, EntryRow, HostRow, SignalRow};
 use crate::table::One;
 use imprest_domain::{AgentId, Clears, Units, minute_of};
 
@@ -69,8 +69,14 @@ impl Books {
             | Event::RefillFailed { .. }
             | Event::FloatReceived { .. }
             | Event::SpendFound { .. } => self.apply_to_float(&event, place),
-            Event::Frozen {} => self.set_frozen(true),
-            Event::Thawed {} => self.set_frozen(false),
+            Event::Frozen {} => self.freeze(),
+            Event::Thawed {} => self.thaw(),
+            Event::StrangerSpent { .. }
+            | Event::FromBackup { .. }
+            | Event::RestoreSeen { .. }
+            | Event::Reconciled { .. } => self.apply_to_restored(event, place),
+            Event::LocksSet { version, locks } => self.set_locks(version, locks),
+            Event::LocksTightened { version, locks } => self.tighten_locks(version, locks),
             Event::ClockSet { to, hours, .. } => {
                 self.set_hours_back(minute_of(to))?;
                 for HourSet { holder, minutes } in hours {
@@ -107,12 +113,6 @@ impl Books {
         }
     }
 
-    fn set_frozen(&mut self, frozen: bool) -> Done {
-        let desk = self.desk()?;
-        self.put(DeskRow { frozen, ..desk });
-        Ok(())
-    }
-
     fn change_agent(&mut self, agent: &AgentId, change: impl FnOnce(&mut AgentRow)) -> Done {
         let row = self
             .edit::<AgentRow>(&One(agent))?
@@ -147,6 +147,6 @@ fn overflow() -> LedgerError {
     LedgerError::damaged("a sum past all limits")
 }
 
-fn misplaced() -> LedgerError {
+pub(crate) fn misplaced() -> LedgerError {
     LedgerError::damaged("an event of another kind")
 }

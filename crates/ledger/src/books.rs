@@ -110,6 +110,7 @@ tables! {
     refills: RefillRow,
     hosts: HostRow,
     receipts: ReceiptRow,
+    strangers: StrangerRow,
     signals: SignalRow,
     tallies: TallyRow,
 }
@@ -252,7 +253,7 @@ impl Books {
     /// The desk's own row.
     pub(crate) fn desk(&mut self) -> Result<DeskRow, LedgerError> {
         let row = self.get::<DeskRow>((1,))?;
-        Ok(row.unwrap_or(DeskRow { only_row: 1, frozen: false, payments: 0 }))
+        Ok(row.unwrap_or(DeskRow::FRESH))
     }
 
     /// One agent, or that there is none.

@@ -167,7 +167,10 @@ impl Before {
             let kind: String = row.get(1)?;
             let counts = match kind.as_str() {
                 "payment_held" => minute <= self.last,
-                kind => matches!(kind, "payment_voided" | "clock_set" | "spend_found"),
+                kind => {
+                    let counts = ["payment_voided", "clock_set", "spend_found", "stranger_spent"];
+                    counts.contains(&kind)
+                }
             };
             let body = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
             if counts && !self.goes_on_before(Event::parse(&kind, body)?)? {
@@ -193,9 +196,14 @@ impl Before {
                     self.hold(shared.shared.as_str(), &shared.spans, value)?;
                 }
             }
-            Event::SpendFound { agent, value, spans, shared, .. } => {
+            Event::SpendFound { agent, value, spans, shared, also, .. } => {
                 self.hold(agent.as_str(), &spans, value)?;
-                if let Some(shared) = shared {
+                for shared in shared.iter().chain(&also) {
+                    self.hold(shared.shared.as_str(), &shared.spans, value)?;
+                }
+            }
+            Event::StrangerSpent { value, shared, .. } => {
+                for shared in &shared {
                     self.hold(shared.shared.as_str(), &shared.spans, value)?;
                 }
             }

@@ -116,6 +116,11 @@ pub enum LedgerError {
         "The computer’s clock stands behind the books, so nothing can be paid. Set it right; or, if it is right, run `imprest clock accept`."
     )]
     ClockBehind,
+    /// The books come out of a backup, and the chain knows more than they do.
+    #[error(
+        "The books come from a backup, and the chain has not been read yet for what was spent since. Unlock the vault, let the desk run, and wait until `imprest status` says that this is done."
+    )]
+    Unreconciled,
     /// No such payment.
     #[error("There is no payment {payment} in the books.")]
     NoPayment {

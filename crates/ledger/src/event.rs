@@ -1,6 +1,7 @@
 //! The log: what happened, in the order it happened, each event chained to the one before.
 
 use crate::error::LedgerError;
+use crate::locks::Locks;
 use alloy_primitives::{Address, B256};
 use imprest_domain::{
     AgentId, AgentName, ApprovalId, AssetId, Authorization, Budget, Counted, Grade, HourUse,
@@ -471,6 +472,67 @@ events! {
         /// The shared budget's counters it lies in, if the agent is under one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shared: Option<SharedHold>,
+        /// Those of all other shared budgets: the agent may have been under one of them by then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<SharedHold>,
+    }
+    /// Money left an address of this vault that no agent here has: one that was made after the
+    /// backup had it.
+    StrangerSpent "stranger_spent" {
+        /// The address's account index in the vault (BIP-44).
+        account: u32,
+        /// Who got the money.
+        pay_to: Address,
+        /// How much, in atomic units of the desk's asset.
+        value: Units,
+        /// The transaction's hash.
+        transaction: B256,
+        /// Which log of its block says so, from 0 on.
+        log_index: u64,
+        /// The number of its block.
+        block: u64,
+        /// The block's time, or the books' if that is behind it, UTC.
+        at: Timestamp,
+        /// The counters of every shared budget: nobody knows under which it was.
+        shared: Vec<SharedHold>,
+    }
+    /// The log up to here is the copy in a backup: whoever opens it has put an older state back.
+    /// Nothing is paid before the chain was read and the owner has thawed the desk.
+    FromBackup "from_backup" {
+        /// The version of this event's form.
+        version: u32,
+        /// When the copy was made, UTC: what was spent since is only known to the chain.
+        made_at: Timestamp,
+    }
+    /// The chain was asked for the first time since the backup was put back.
+    RestoreSeen "restore_seen" {
+        /// The version of this event's form.
+        version: u32,
+        /// The newest block's time, UTC.
+        chain_at: Timestamp,
+    }
+    /// Everything is in the books that the chain knows since the backup.
+    Reconciled "reconciled" {
+        /// The version of this event's form.
+        version: u32,
+        /// Up to which finalised block.
+        block: u64,
+        /// The last account index of this vault that was ever used on the chain.
+        account: u32,
+    }
+    /// The owner set when vault and window lock themselves.
+    LocksSet "locks_set" {
+        /// The version of this event's form.
+        version: u32,
+        /// When they lock from now on.
+        locks: Locks,
+    }
+    /// As `locks_set`, and whatever was stricter before stays so.
+    LocksTightened "locks_tightened" {
+        /// The version of this event's form.
+        version: u32,
+        /// When they lock at the latest.
+        locks: Locks,
     }
     /// Something looked odd; danger rises.
     SignalRaised "signal_raised" {
@@ -589,6 +651,9 @@ impl Event {
                 | Event::SharedSet { .. }
                 | Event::AgentShared { .. }
                 | Event::Thawed {}
+                | Event::RestoreSeen { .. }
+                | Event::Reconciled { .. }
+                | Event::LocksSet { .. }
                 | Event::ClockSet { .. }
                 | Event::PayeeTrusted { .. }
                 | Event::HostAllowed { .. }

@@ -4,7 +4,7 @@
 use crate::Ledger;
 use crate::error::LedgerError;
 use crate::event::{Event, SharedHold};
-use crate::rows::{PayeeRow, PaymentRow, ReceiptRow};
+use crate::rows::{PayeeRow, PaymentRow, ReceiptRow, SharedRow, StrangerRow};
 use crate::store::Tx;
 use alloy_primitives::{Address, B256};
 use imprest_domain::{AgentId, AssetId, Budget, Counted, Payee, PaymentState, Units, Window};
@@ -32,9 +32,32 @@ pub struct FoundSpend {
     pub at: Timestamp,
 }
 
+/// A transfer out of an address of this vault that no agent of these books has: one that was made
+/// after the backup had it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StrangerSpend {
+    /// The address's account index in the vault (BIP-44).
+    pub account: u32,
+    /// In which asset.
+    pub asset: AssetId,
+    /// Who got the money.
+    pub pay_to: Address,
+    /// How much, in atomic units of the asset.
+    pub value: Units,
+    /// The transaction's hash.
+    pub transaction: B256,
+    /// Which log of its block says so, from 0 on.
+    pub log_index: u64,
+    /// The number of its block.
+    pub block: u64,
+    /// The block's time.
+    pub at: Timestamp,
+}
+
 impl Ledger {
     /// Books money that left a float without the books knowing, and counts it in every window that
-    /// it falls into; answers whether it was news. The same log is booked once, and a payment that
+    /// it falls into, in those of every shared budget too: the owner may have put the agent under
+    /// another one meanwhile. Answers whether it was news. The same log is booked once, and a payment that
     /// the books hold or have settled is not booked again.
     ///
     /// It only ever takes from what may be spent, so it needs no open vault.
@@ -45,6 +68,43 @@ impl Ledger {
     pub async fn spend_found(&self, found: FoundSpend) -> Result<bool, LedgerError> {
         self.store.write(move |tx| book(tx, found)).await
     }
+
+    /// Counts what an agent spent that these books do not know, in every shared budget of the asset:
+    /// nobody can tell any more under which it was. Answers whether it was news; the same log is
+    /// counted once.
+    ///
+    /// It only ever takes from what may be spent, so it needs no open vault.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub async fn stranger_spent(&self, found: StrangerSpend) -> Result<bool, LedgerError> {
+        self.store.write(move |tx| count_stranger(tx, found)).await
+    }
+}
+
+fn count_stranger(tx: &mut Tx<'_>, found: StrangerSpend) -> Result<bool, LedgerError> {
+    let log = (found.transaction, found.log_index);
+    if found.value.is_zero() || tx.books.get::<StrangerRow>(log)?.is_some() {
+        return Ok(false);
+    }
+    let paid = Paid {
+        at: found.at.min(tx.now),
+        origins: origins_at(tx, found.pay_to)?,
+        pay_to: found.pay_to,
+        asset: found.asset,
+    };
+    let shared = paid.in_shared(tx, |_| true)?;
+    tx.append(Event::StrangerSpent {
+        account: found.account,
+        pay_to: found.pay_to,
+        value: found.value,
+        transaction: found.transaction,
+        log_index: found.log_index,
+        block: found.block,
+        at: paid.at,
+        shared,
+    })?;
+    Ok(true)
 }
 
 fn book(tx: &mut Tx<'_>, found: FoundSpend) -> Result<bool, LedgerError> {
@@ -61,13 +121,9 @@ fn book(tx: &mut Tx<'_>, found: FoundSpend) -> Result<bool, LedgerError> {
         asset: agent.budget.0.asset,
     };
     let spans = paid.counted(&agent.budget.0)?;
-    let shared = match agent.shared {
-        None => None,
-        Some(shared) => {
-            let spans = paid.counted(&tx.books.shared(&shared)?.budget.0)?;
-            Some(SharedHold { shared, spans })
-        }
-    };
+    let own = |row: &SharedRow| Some(&row.shared) == agent.shared.as_ref();
+    let shared = paid.in_shared(tx, own)?.pop();
+    let also = paid.in_shared(tx, |row| !own(row))?;
     tx.append(Event::SpendFound {
         agent: found.agent,
         pay_to: found.pay_to,
@@ -78,6 +134,7 @@ fn book(tx: &mut Tx<'_>, found: FoundSpend) -> Result<bool, LedgerError> {
         at: paid.at,
         spans,
         shared,
+        also,
     })?;
     Ok(true)
 }
@@ -129,6 +186,23 @@ struct Paid {
 }
 
 impl Paid {
+    /// The counters of shared budgets that it lies in, in the order of their identifiers.
+    fn in_shared(
+        &self,
+        tx: &Tx<'_>,
+        of: impl Fn(&SharedRow) -> bool,
+    ) -> Result<Vec<SharedHold>, LedgerError> {
+        let is_one = |row: &&SharedRow| row.budget.0.asset == self.asset && of(row);
+        let mut rows: Vec<&SharedRow> = tx.books.at_hand::<SharedRow>().filter(is_one).collect();
+        rows.sort_by(|a, b| a.shared.cmp(&b.shared));
+        rows.into_iter()
+            .map(|row| {
+                let spans = self.counted(&row.budget.0)?;
+                Ok(SharedHold { shared: row.shared.clone(), spans })
+            })
+            .collect()
+    }
+
     /// The counters of a budget that it lies in. The chain does not say which origin was paid:
     /// every one that is known at the address counts as paid, and an unknown address as new.
     fn counted(&self, budget: &Budget) -> Result<Vec<Counted>, LedgerError> {

@@ -17,12 +17,14 @@ mod facts;
 mod found;
 mod grant;
 mod kept;
+mod locks;
 mod migrate;
 mod payments;
 mod proof;
 mod read;
 mod refills;
 mod reserve;
+mod restored;
 mod rows;
 mod seal;
 mod search;
@@ -41,8 +43,9 @@ pub use event::{
     Answer, Carried, Delivery, Event, Head, HourSet, Later, Order, SharedHold, SignalAnswer,
 };
 pub use facts::Alarm;
-pub use found::FoundSpend;
+pub use found::{FoundSpend, StrangerSpend};
 pub use grant::{Grant, TransactionTerms, TreasuryGrant};
+pub use locks::Locks;
 pub use payments::OpenPayment;
 pub use read::{
     ApprovalRecord, BookBalance, COUNT_MAX, EventRecord, LastPaid, PaymentFilter, PaymentPage,
@@ -50,6 +53,7 @@ pub use read::{
 };
 pub use refills::OpenRefill;
 pub use reserve::{Approved, Preview, Reserved};
+pub use restored::{Restored, mark_copy};
 pub use seal::SealKey;
 pub use shared::SharedBudget;
 pub use signals::SignalRecord;

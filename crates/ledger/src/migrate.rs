@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The version of the tables; a file with a greater one is refused.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 /// The tables as they are now. The log's own has never changed.
-const SCHEMA: &str = include_str!("../migrations/0002_books.sql");
+const SCHEMA: &str = include_str!("../migrations/0003_books.sql");
 
 /// Projections of the first form.
 const FIRST_TABLES: [&str; 11] = [
@@ -28,6 +28,18 @@ const FIRST_TABLES: [&str; 11] = [
     "desk",
 ];
 
+/// What the second form had besides; seals and what is kept for a while stay as they are.
+const SECOND_TABLES: [&str; 8] = [
+    "shared_budgets",
+    "client_keys",
+    "hours",
+    "origins",
+    "prices",
+    "signals",
+    "tallies",
+    "payments_text",
+];
+
 /// Makes the tables in an empty file, or brings an older file to the present form.
 ///
 /// # Errors
@@ -38,7 +50,8 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), LedgerEr
     match found {
         SCHEMA_VERSION => {}
         0 => make(conn, path)?,
-        1 => upgrade(conn, path, found)?,
+        1 => upgrade(conn, path, found, &[])?,
+        2 => upgrade(conn, path, found, &SECOND_TABLES)?,
         ..SCHEMA_VERSION => {
             let why = format!("its version is {found}, which no desk writes");
             return Err(LedgerError::Unreadable { path: path.into(), why });
@@ -85,12 +98,17 @@ fn make(conn: &mut Connection, path: &Path) -> Result<(), LedgerError> {
 }
 
 /// The projections are thrown away and made anew from the log, which stays as it is.
-fn upgrade(conn: &mut Connection, path: &Path, from: i64) -> Result<(), LedgerError> {
+fn upgrade(
+    conn: &mut Connection,
+    path: &Path,
+    from: i64,
+    more: &[&str],
+) -> Result<(), LedgerError> {
     let backup = back_up(conn, path, from)?;
     tracing::info!(backup = %backup.display(), "the ledger is brought to a newer form");
     conn.pragma_update(None, "foreign_keys", "OFF")?;
     let tx = conn.transaction()?;
-    for table in FIRST_TABLES {
+    for table in FIRST_TABLES.iter().chain(more) {
         tx.execute_batch(&format!("DROP TABLE {table}"))?;
     }
     tx.execute_batch(SCHEMA)?;

@@ -4,6 +4,8 @@ use crate::apply::Place;
 use crate::cell::{Cell, Json, column};
 use crate::error::LedgerError;
 use crate::event::Order;
+use crate::locks::Locks;
+use crate::restored::Restored;
 use crate::table::{Row, Sql};
 use alloy_primitives::{Address, B256};
 use imprest_domain::{
@@ -76,6 +78,9 @@ rows! {
         only_row: u32;
         frozen: bool,
         payments: u64,
+        restored: Option<Json<Restored>>,
+        account: u32,
+        locks: Option<Json<Locks>>,
     }
     /// An agent.
     AgentRow in "agents" {
@@ -212,6 +217,11 @@ rows! {
         tx: B256, log_index: u64;
         agent: AgentId,
     }
+    /// What was spent from an account that no agent here has.
+    StrangerRow in "strangers" {
+        tx: B256, log_index: u64;
+        account: u32,
+    }
     /// Something odd.
     SignalRow in "signals" {
         seq: u64;
@@ -231,6 +241,18 @@ rows! {
 /// One counter a hold lies in: whose, which window, which one of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Span(pub(crate) Arc<str>, pub(crate) Window, pub(crate) String);
+
+impl DeskRow {
+    /// The desk of an empty log.
+    pub(crate) const FRESH: DeskRow = DeskRow {
+        only_row: 1,
+        frozen: false,
+        payments: 0,
+        restored: None,
+        account: 0,
+        locks: None,
+    };
+}
 
 impl PaymentRow {
     /// A payment of which only the beginning has happened.

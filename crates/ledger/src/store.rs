@@ -177,20 +177,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T, LedgerError> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |tx| {
-            let result = job(tx);
-            let end = match &result {
-                Ok(_) => JobEnd::Done,
-                Err(LedgerError::DiskFull) => JobEnd::DiskFull,
-                Err(LedgerError::Unsound(why)) => JobEnd::Unsound(why.clone()),
-                Err(_) => JobEnd::Failed,
-            };
-            let settle = move |committed: Result<(), LedgerError>| {
-                let _ = reply.send(committed.and(result));
-            };
-            (end, Box::new(settle) as Reply)
-        });
+        let (job, answer) = answered(job);
         let gone = || LedgerError::Stopped {
             why: self.stopped.borrow().clone().unwrap_or_else(|| "the desk is closing".into()),
         };
@@ -213,6 +200,46 @@ impl Store {
         let _ = self.jobs.send(Message::Close).await;
         self.closed.cancelled().await;
     }
+}
+
+/// A job, and where its answer will be.
+fn answered<T, F>(job: F) -> (Job, oneshot::Receiver<Result<T, LedgerError>>)
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Tx<'_>) -> Result<T, LedgerError> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let job: Job = Box::new(move |tx| {
+        let result = job(tx);
+        let end = match &result {
+            Ok(_) => JobEnd::Done,
+            Err(LedgerError::DiskFull) => JobEnd::DiskFull,
+            Err(LedgerError::Unsound(why)) => JobEnd::Unsound(why.clone()),
+            Err(_) => JobEnd::Failed,
+        };
+        let settle = move |committed: Result<(), LedgerError>| {
+            let _ = reply.send(committed.and(result));
+        };
+        (end, Box::new(settle) as Reply)
+    });
+    (job, answer)
+}
+
+/// Runs one write on a file that no desk has open, and leaves it one plain file; answers its head.
+pub(crate) fn write_alone<F>(path: &Path, clock: Clock, job: F) -> Result<Head, LedgerError>
+where
+    F: FnOnce(&mut Tx<'_>) -> Result<(), LedgerError> + Send + 'static,
+{
+    let (heads, head) = watch::channel(Head::EMPTY);
+    let (stop, _stopped) = watch::channel(None);
+    let mut writer = Writer::open(path, None, clock, heads, stop)?;
+    let (job, mut answer) = answered(job);
+    writer.commit_group(vec![job]);
+    let stopped = |_| LedgerError::Stopped { why: "the write was not answered".into() };
+    answer.try_recv().map_err(stopped)??;
+    disk(&writer.books)?.execute_batch("PRAGMA journal_mode = DELETE")?;
+    let head = *head.borrow();
+    Ok(head)
 }
 
 struct Writer {

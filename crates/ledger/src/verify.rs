@@ -8,6 +8,7 @@ use crate::event::{Event, Head};
 use crate::migrate::schema_differs;
 use crate::proof::{KeySum, Proof};
 use crate::seal::{Seal, SealKey};
+use crate::store::Tx;
 use crate::walk::{self, Walk};
 use alloy_primitives::B256;
 use rusqlite::Connection;
@@ -106,23 +107,7 @@ impl Ledger {
     /// [`LedgerError::Forged`] when the seal, or what stands behind it, is not the vault's work;
     /// the key is not taken then.
     pub async fn open_seal(&self, key: SealKey, expected: bool) -> Result<(), LedgerError> {
-        self.store
-            .write(move |tx| {
-                let file = tx.file()?;
-                let fault = match Seal::read(file)? {
-                    Some(seal) => broken_seal(file, &seal, &key)?,
-                    None if expected || authority_after(file, 0)?.is_some() => {
-                        Some("its seal is gone".to_owned())
-                    }
-                    None => None,
-                };
-                if let Some(what) = fault {
-                    return Err(LedgerError::Forged { what });
-                }
-                tx.seals.set_key(Some(key));
-                Ok(())
-            })
-            .await
+        self.store.write(move |tx| take_key(tx, key, expected)).await
     }
 
     /// Takes the vault's key and seals the log as it is, because its owner says that it is right:
@@ -151,6 +136,23 @@ impl Ledger {
             })
             .await
     }
+}
+
+/// Gives the writer the vault's key, if the log is the one the vault sealed.
+pub(crate) fn take_key(tx: &mut Tx<'_>, key: SealKey, expected: bool) -> Result<(), LedgerError> {
+    let file = tx.file()?;
+    let fault = match Seal::read(file)? {
+        Some(seal) => broken_seal(file, &seal, &key)?,
+        None if expected || authority_after(file, 0)?.is_some() => {
+            Some("its seal is gone".to_owned())
+        }
+        None => None,
+    };
+    if let Some(what) = fault {
+        return Err(LedgerError::Forged { what });
+    }
+    tx.seals.set_key(Some(key));
+    Ok(())
 }
 
 /// What is wrong with a seal and with the events behind it.

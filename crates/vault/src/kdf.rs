@@ -15,8 +15,9 @@ const MAX_P: u32 = 8;
 const MAX_TOTAL_KIB: u32 = 4 * 1024 * 1024;
 /// The most bytes of passphrase that are hashed, after normalisation.
 pub(crate) const MAX_PASSPHRASE_BYTES: usize = 1024;
-/// The fewest characters of a new passphrase.
-pub(crate) const MIN_PASSPHRASE_CHARS: usize = 8;
+/// The fewest characters of a new passphrase, of a vault's, a keystore's or a backup's; an older one
+/// that is shorter still opens what it opens.
+pub const PASSPHRASE_CHARS_MIN: usize = 10;
 
 /// The cost of Argon2id (RFC 9106): memory in KiB, passes, lanes. Always within bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,8 +148,8 @@ fn normal(passphrase: &str) -> Zeroizing<String> {
 
 /// Holds a new passphrase to its length.
 pub(crate) fn check_new(passphrase: &str) -> Result<(), VaultError> {
-    if passphrase.chars().count() < MIN_PASSPHRASE_CHARS {
-        return Err(VaultError::PassphraseTooShort { min_chars: MIN_PASSPHRASE_CHARS });
+    if passphrase.chars().count() < PASSPHRASE_CHARS_MIN {
+        return Err(VaultError::PassphraseTooShort { min_chars: PASSPHRASE_CHARS_MIN });
     }
     if passphrase.len() > MAX_PASSPHRASE_BYTES {
         return Err(VaultError::PassphraseTooLong { max_bytes: MAX_PASSPHRASE_BYTES });
@@ -239,8 +240,8 @@ mod tests {
 
     #[test]
     fn bounds_a_passphrase() {
-        assert!(matches!(check_new("short 7"), Err(VaultError::PassphraseTooShort { .. })));
-        assert!(check_new("eight ch").is_ok());
+        assert!(matches!(check_new("nine char"), Err(VaultError::PassphraseTooShort { .. })));
+        assert!(check_new("ten chars!").is_ok());
         let long = "x".repeat(MAX_PASSPHRASE_BYTES + 1);
         assert!(matches!(check_new(&long), Err(VaultError::PassphraseTooLong { .. })));
         let refused = KdfCost::FLOOR.stretch(&long, &[0; 32]);

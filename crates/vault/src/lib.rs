@@ -87,7 +87,7 @@ mod words;
 pub use device::{DeviceError, LedgerDevice};
 pub use error::{NotSigned, VaultError};
 pub use harden::harden_process;
-pub use kdf::KdfCost;
+pub use kdf::{KdfCost, PASSPHRASE_CHARS_MIN};
 pub use keychain::{Keychain, KeychainError, KeychainState};
 pub use keystore::{Keystore, KeystoreError};
 pub use presence::Presence;

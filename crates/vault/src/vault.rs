@@ -99,7 +99,7 @@ impl Vault {
     /// words that are the only way back when that is lost.
     ///
     /// # Errors
-    /// [`VaultError::AlreadyExists`]; a passphrase under 8 characters or over 1024 bytes; no
+    /// [`VaultError::AlreadyExists`]; a passphrase under 10 characters or over 1024 bytes; no
     /// memory or random bytes; the disk.
     pub fn create_with(
         path: impl Into<PathBuf>,
@@ -454,7 +454,7 @@ impl Vault {
         self.with_keys(|keys| RecoveryWords::of(keys.entropy()))
     }
 
-    /// A key as a Web3 keystore of version 3 under a passphrase of its own (8 characters to 1024
+    /// A key as a Web3 keystore of version 3 under a passphrase of its own (10 characters to 1024
     /// bytes), scrypt with N = 2^17, for an owner who is present. Takes about half a second and
     /// 128 MiB.
     ///

@@ -9,7 +9,7 @@ pub struct BackupArgs {
     /// The file to write; best on another disk, and named .age
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
-    /// Replaces a file of that name once the new one is proven
+    /// Replaces an earlier backup of that name and passphrase once the new one is proven
     #[arg(long)]
     pub replace: bool,
 }

@@ -61,6 +61,7 @@ impl Books {
                 log_index,
                 spans,
                 shared,
+                also,
                 ..
             } => {
                 self.agent(agent)?;
@@ -70,7 +71,7 @@ impl Books {
                     agent: agent.clone(),
                 });
                 self.count_spent(agent.as_str(), spans, *value)?;
-                if let Some(hold) = shared {
+                for hold in shared.iter().chain(also) {
                     self.count_spent(hold.shared.as_str(), &hold.spans, *value)?;
                 }
                 let payee = payee_account(&pay_to.to_string());

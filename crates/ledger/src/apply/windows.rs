@@ -116,7 +116,7 @@ impl Books {
     }
 
     /// Counts what was spent without ever having been held.
-    pub(super) fn count_spent(&mut self, holder: &str, spans: &[Counted], value: Units) -> Done {
+    pub(crate) fn count_spent(&mut self, holder: &str, spans: &[Counted], value: Units) -> Done {
         for Counted { window, label } in spans {
             if *window == Window::Hour {
                 let hour = self.hour_of(holder)?;

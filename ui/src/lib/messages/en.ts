@@ -778,7 +778,7 @@ export const en = {
       restore: 'Put a backup back',
       restoreBody: 'Quit the desk, then run this in a terminal with the file’s path in place of FILE. It is proven before anything is put in place, and what lies there now is moved aside.',
       command: 'imprest restore FILE --replace',
-      restoreAfter: 'After it the desk reads the chain before it pays anything: what was spent since the backup is found and counted, so an older backup never refills a budget. Limits, freezes and revoked tokens are those of the backup: look at the agents before you unlock.',
+      restoreAfter: 'After it the desk is frozen. Unlock it: it reads the chain for what was spent since the backup, also by agents that the backup does not know, and counts it, so an older backup never refills a budget. That takes some minutes; the window says how far it is. Limits, grades and revoked tokens are those of the backup: look at them, then thaw the desk.',
     },
     about: 'About',
     version: 'Version',

@@ -1,6 +1,6 @@
 import { createContext, onMount } from 'svelte';
 import type { Commands } from '../host/generated/commands';
-import type { Changed, DeskStatus, NewCredential, Problem } from '../host/generated/types';
+import type { BackupMade, Changed, DeskStatus, NewCredential, Problem } from '../host/generated/types';
 import { asProblem, type CommandName, type Host } from '../host/host';
 import { wording } from '../messages';
 import { Resource } from './resource.svelte';
@@ -52,7 +52,11 @@ export class Desk {
   #answers: ((given: boolean) => void)[] = [];
 
   constructor(host: Host) {
-    this.host = { ...host, call: (name, args) => this.#call(host, name, args) };
+    this.host = {
+      ...host,
+      call: (name, args) => this.#call(host, name, args),
+      saveBackup: (passphrase) => this.#saveBackup(host, passphrase),
+    };
     this.status = new Resource(async () => {
       const status = await host.call('status', {});
       this.locksAt = status.locks_in_s === null ? undefined : Date.now() + status.locks_in_s * 1000;
@@ -62,13 +66,24 @@ export class Desk {
   }
 
   /** Asks once for the passphrase when the desk wants to know that the owner is here, and goes on. */
-  async #call<N extends CommandName>(host: Host, name: N, args: Commands[N]['args']): Promise<Commands[N]['answer']> {
+  #call<N extends CommandName>(host: Host, name: N, args: Commands[N]['args']): Promise<Commands[N]['answer']> {
+    return name === 'confirm' ? host.call(name, args) : this.#present(() => host.call(name, args));
+  }
+
+  async #present<T>(act: () => Promise<T>): Promise<T> {
     try {
-      return await host.call(name, args);
+      return await act();
     } catch (thrown) {
-      if (asProblem(thrown).code !== PRESENCE_NEEDED || name === 'confirm' || !(await this.askPresence())) throw thrown;
-      return await host.call(name, args);
+      if (asProblem(thrown).code !== PRESENCE_NEEDED || !(await this.askPresence())) throw thrown;
+      return await act();
     }
+  }
+
+  /** Asks for the owner first: whoever has chosen a file should not have to choose it again. */
+  async #saveBackup(host: Host, passphrase: string): Promise<BackupMade | null> {
+    const isHere = this.trustedUntil !== undefined && this.trustedUntil > Date.now();
+    if (!isHere && !(await this.askPresence())) return null;
+    return this.#present(() => host.saveBackup(passphrase));
   }
 
   /** Opens the dialog that asks for the passphrase; several acts share one. */

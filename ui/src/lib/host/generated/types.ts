@@ -272,6 +272,8 @@ export interface DeskStatus {
   keychain_note: string | null;
   /** One sentence when no copy of the ledger's head lies in the keychain, so that an older ledger put in its place would not be noticed. */
   copy_note: string | null;
+  /** For books that came out of a backup, until the owner thaws the desk: what it still has to learn from the chain, and what the owner should do. */
+  restored_note: string | null;
   /** The last backup, and whether it is time for another. */
   backup: BackupView;
   /** The network the desk pays on. */

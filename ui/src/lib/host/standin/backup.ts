@@ -17,10 +17,12 @@ export class StandinBackups {
   #looked: (() => void) | undefined;
   readonly #events: () => number;
   readonly #changed: () => void;
+  readonly #needPresence: () => void;
 
-  constructor(events: () => number, changed: () => void) {
+  constructor(events: () => number, changed: () => void, needPresence: () => void) {
     this.#events = events;
     this.#changed = changed;
+    this.#needPresence = needPresence;
   }
 
   /** Makes one where the owner would have chosen. */
@@ -68,6 +70,7 @@ export class StandinBackups {
   }
 
   #check(passphrase: string): void {
-    if (Array.from(passphrase).length < 8) fail('bad_input', 'this passphrase cannot be used for a backup: it has fewer than 8 characters');
+    this.#needPresence();
+    if (Array.from(passphrase).length < 10) fail('bad_input', 'this passphrase cannot be used for a backup: it has fewer than 10 characters');
   }
 }

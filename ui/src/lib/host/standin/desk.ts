@@ -98,8 +98,10 @@ export class StandinDesk {
   /** How many events the vault has not sealed yet. */
   sealedBehind = 0;
   copyChecked = true;
+  /** What a desk out of a backup says until it is thawed. */
+  restoredNote: string | null = null;
   readonly vault = new StandinVault(() => this.changed('status'));
-  readonly backups = new StandinBackups(() => this.#events, () => this.changed('status'));
+  readonly backups = new StandinBackups(() => this.#events, () => this.changed('status'), () => this.vault.needPresence());
   #signals = new Signals();
   #listeners = new Set<(changed: Changed) => void>();
   #events = 0;
@@ -185,6 +187,7 @@ export class StandinDesk {
       signals: this.#signals.open(Date.now()),
       clock_behind_s: this.clockBehindS,
       copy_note: this.copyChecked ? null : 'No copy of the ledger’s end can be kept in the system keychain, so an older ledger put in its place would not be noticed.',
+      restored_note: this.restoredNote,
       backup: this.backups.status(),
       keychain: 'ready',
       keychain_note: null,
@@ -797,7 +800,10 @@ export class StandinDesk {
   }
 
   #freeze(frozen: boolean): DeskStatus {
-    if (!frozen) this.vault.needPresence();
+    if (!frozen) {
+      this.vault.needPresence();
+      this.restoredNote = null;
+    }
     this.frozen = frozen;
     this.#event();
     this.changed('status', 'overview');
