@@ -8,7 +8,9 @@ use alloy::sol;
 use alloy::sol_types::eip712_domain;
 use imprest_domain::{Asset, AssetId, Authorization, B256, ValidityWindow};
 use imprest_rails::{AddressGuard, Options, Outcome, Payload, Probe, Quote, Rails, Request, Way};
-use imprest_tests::{Merchant, OwnChain, Protocol, Terms, token_balance};
+use imprest_tests::{Desk, HttpDoor, Merchant, Obstacle, OwnChain, Protocol, Terms, token_balance};
+use serde_json::json;
+use tempfile::TempDir;
 
 /// A key of this test alone, and its address.
 const BUYER_KEY: &str = "0x1111111111111111111111111111111111111111111111111111111111111111";
@@ -143,4 +145,46 @@ async fn the_official_seller_of_the_first_version_is_paid_once() {
 #[tokio::test]
 async fn the_official_seller_by_challenges_is_paid_once() {
     both_goods_once(Protocol::Mpp, |way| matches!(way, Way::Mpp { .. })).await;
+}
+
+/// Whom the seller by challenges is paid as at the desk. Nobody else ever pays this address.
+const DESK_PAY_TO: &str = "0x00000000000000000000000000000000000000Ab";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_desk_answers_challenges_and_asks_its_owner_about_dear_ones() -> Result<(), Obstacle> {
+    let folder = TempDir::new().map_err(|e| Obstacle::new(e.to_string()))?;
+    let desk = Desk::serve_practice(folder.path())?;
+    let options =
+        ["--grade", "L4", "--new-payee", "allow", "--per-payment", "0.25", "--per-day", "5"];
+    let token = desk.add_agent("Buyer", &options)?;
+    let ready = desk.ready()?.clone();
+    let practice = ready.practice.clone().ok_or_else(|| Obstacle::new("No practice network."))?;
+    let seller = Merchant::speaking(Protocol::Mpp, &practice.terms(), DESK_PAY_TO)?;
+    let host = seller.origin().trim_start_matches("http://");
+    assert_eq!(desk.owner(&["hosts", "allow", host])?.code, 0);
+    let door = HttpDoor::new(&ready, &token)?;
+    let paid = async || token_balance(&practice.rpc, &practice.usdc, DESK_PAY_TO).await;
+
+    let ask = json!({ "url": seller.url("/report"), "idempotency_key": "one" });
+    let bought = door.fetch(&ask).await?;
+    assert_eq!(bought["response"]["status"], 200, "{bought}");
+    let id = bought["payment"]["id"].as_str().expect("a payment").to_owned();
+    assert_eq!(door.settled(&id).await?["payment"]["state"], "settled");
+    assert_eq!(paid().await?, 20_000);
+    let again = door.fetch(&ask).await?;
+    assert_eq!(again["payment"]["id"], id.as_str(), "{again}");
+
+    // The owner's yes is to the price; what is signed answers the challenge of that moment.
+    let dear = json!({ "url": seller.url("/big"), "idempotency_key": "two", "wait_ms": 0 });
+    let waits = door.fetch(&dear).await?;
+    assert_eq!(waits["status"], "pending", "{waits}");
+    let cards = desk.read(&["approvals"])?;
+    let question = cards.done()?["id"].as_str().unwrap_or_default().to_owned();
+    desk.owner(&["approve", &question])?.done()?;
+    let id = waits["payment"]["id"].as_str().expect("a payment").to_owned();
+    assert_eq!(door.settled(&id).await?["payment"]["state"], "settled");
+    assert_eq!(paid().await?, 770_000);
+    assert_eq!(desk.read(&["books"])?.done()?["equal"], true);
+    assert_eq!(desk.read(&["verify"])?.done()?["whole"], true);
+    Ok(())
 }

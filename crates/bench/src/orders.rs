@@ -116,6 +116,7 @@ pub fn order(agent: &AgentId, number: u64, value: Units, body: Body, rare: bool)
         task: full.then(|| format!("task-{}", number / 50)),
         offer: if full { offer(&payee, &url, what) } else { "{}".into() },
         max_timeout_s: 60,
+        nonce: None,
         kept_request: None,
         credential: None,
         url,

@@ -357,6 +357,7 @@ impl Inner {
             task: asked.task.as_deref().map(|text| plain_line(text, 200)),
             offer: plain(quote.offer(), OFFER_CHARS_MAX),
             max_timeout_s: quote.max_timeout_s,
+            nonce: quote.nonce(),
             kept_request: Some(serde_json::to_vec(asked).map_err(|e| internal(&e))?),
             credential: None,
         })

@@ -225,6 +225,14 @@ CREATE TABLE tallies (
     PRIMARY KEY (subject, kind)
 ) STRICT, WITHOUT ROWID;
 
+-- Nonces that payees prescribed: each is signed once, or two payments would share one signature.
+CREATE TABLE nonces (
+    agent   TEXT NOT NULL,
+    nonce   TEXT NOT NULL,
+    payment TEXT NOT NULL,
+    PRIMARY KEY (agent, nonce)
+) STRICT, WITHOUT ROWID;
+
 -- Not part of the books: things kept for a while, that no sum depends on.
 CREATE TABLE IF NOT EXISTS kept_requests (
     payment TEXT PRIMARY KEY,

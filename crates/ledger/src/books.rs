@@ -113,6 +113,7 @@ tables! {
     strangers: StrangerRow,
     signals: SignalRow,
     tallies: TallyRow,
+    nonces: NonceRow,
 }
 
 impl Books {
@@ -364,6 +365,7 @@ impl Books {
         thin(&mut tables.refills);
         thin(&mut tables.receipts);
         thin(&mut tables.tallies);
+        thin(&mut tables.nonces);
     }
 }
 
@@ -462,6 +464,7 @@ mod tests {
             task: None,
             offer: String::new(),
             max_timeout_s: 60,
+            nonce: None,
             kept_request: None,
             credential: None,
         };

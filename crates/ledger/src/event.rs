@@ -44,6 +44,9 @@ pub struct Order {
     pub offer: String,
     /// How long the payee says it needs, in seconds.
     pub max_timeout_s: u64,
+    /// The nonce that the signature has to carry, where the payee's protocol prescribes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<B256>,
     /// What is needed to go on after a question, kept beside the books and not in the log: it may
     /// hold the agent's own credentials for the payee.
     #[serde(skip)]

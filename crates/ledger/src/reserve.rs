@@ -386,6 +386,22 @@ fn approve_and_hold(
     Ok(ApprovedStep::Held { payment, account: facts.agent.account, authorization })
 }
 
+/// The nonce to sign: a random one, or the one that the payee's protocol prescribes, which must not
+/// have been signed before: two payments would then be one to the chain.
+fn nonce(tx: &mut Tx<'_>, order: &Order) -> Result<B256, LedgerError> {
+    if let Some(nonce) = order.nonce {
+        let known = tx.books.get::<NonceRow>((order.intent.agent.clone(), nonce))?;
+        return match known {
+            Some(row) => Err(LedgerError::NonceUsed { payment: row.payment }),
+            None => Ok(nonce),
+        };
+    }
+    let mut nonce = B256::ZERO;
+    getrandom::fill(nonce.as_mut_slice())
+        .map_err(|e| LedgerError::Stopped { why: format!("no random numbers: {e}") })?;
+    Ok(nonce)
+}
+
 /// Appends the hold: counters, accounts and the authorisation's fields, all in this transaction.
 ///
 /// None is made while the clock is behind: the signature's window would begin at the books' time,
@@ -400,9 +416,7 @@ fn hold(
     if tx.clock_behind {
         return Err(LedgerError::ClockBehind);
     }
-    let mut nonce = B256::ZERO;
-    getrandom::fill(nonce.as_mut_slice())
-        .map_err(|e| LedgerError::Stopped { why: format!("no random numbers: {e}") })?;
+    let nonce = nonce(tx, &order)?;
     let now_s = u64::try_from(tx.now.as_second()).unwrap_or_default();
     let payee = &order.intent.payee;
     let authorization = Authorization {

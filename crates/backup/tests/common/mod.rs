@@ -107,6 +107,7 @@ pub async fn pay(ledger: &Ledger, agent: &Agent) {
         task: None,
         offer: "{}".into(),
         max_timeout_s: 60,
+        nonce: None,
         kept_request: None,
         credential: None,
     };

@@ -10,8 +10,8 @@ use crate::rows::*;
 use crate::table::One;
 use alloy_primitives::B256;
 use imprest_domain::{
-    Authorization, Counted, Outcome, Payee, PaymentId, PaymentState, SignalKind, Subject, Units,
-    Window,
+    AgentId, Authorization, Counted, Outcome, Payee, PaymentId, PaymentState, SignalKind, Subject,
+    Units, Window,
 };
 use std::sync::Arc;
 
@@ -154,6 +154,9 @@ impl Books {
         place: Place,
     ) -> Done {
         let (agent, value) = (order.intent.agent.clone(), order.intent.value);
+        if let Some(nonce) = order.nonce {
+            self.sign_once(&agent, nonce, &payment)?;
+        }
         // A payment that waits is in memory always, so the disk need not be asked for a new one.
         if self.tables.payments.peek(&One(&payment)).flatten().is_some() {
             let row = self.step(&payment, PaymentState::Held, place)?;
@@ -185,6 +188,15 @@ impl Books {
         row.valid_before_s = Some(authorization.window.valid_before_s);
         row.verdict_seq = place.seq;
         self.move_units(float(&agent), held(&agent), value, place)
+    }
+
+    /// Remembers a nonce that a payee prescribed.
+    fn sign_once(&mut self, agent: &AgentId, nonce: B256, payment: &PaymentId) -> Done {
+        if self.get::<NonceRow>((agent.clone(), nonce))?.is_some() {
+            return Err(LedgerError::damaged(format!("the nonce {nonce} held a second time")));
+        }
+        self.put(NonceRow { agent: agent.clone(), nonce, payment: payment.clone() });
+        Ok(())
     }
 
     /// Gives a hold back: held → float, and out of each counter. What was signed stays in the

@@ -228,6 +228,7 @@ pub fn order(agent: &AgentId, value: u128, key: Option<&str>) -> Order {
         task: None,
         offer: "{}".into(),
         max_timeout_s: 60,
+        nonce: None,
         kept_request: None,
         credential: None,
     }

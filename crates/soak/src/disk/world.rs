@@ -68,6 +68,7 @@ pub(crate) fn order(agent: &AgentId, payee: Payee, value: Units, key: Option<Str
         task: None,
         offer: "{}".to_owned(),
         max_timeout_s: 60,
+        nonce: None,
         kept_request: None,
         credential: None,
     }

@@ -111,6 +111,7 @@ impl Wish {
             task: None,
             offer: "{}".to_owned(),
             max_timeout_s: 60,
+            nonce: None,
             kept_request: None,
             credential: None,
         }

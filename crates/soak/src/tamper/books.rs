@@ -200,6 +200,7 @@ fn order(agent: &AgentId, value: u64, key: &str) -> Order {
         task: None,
         offer: "{\"scheme\":\"exact\"}".into(),
         max_timeout_s: 60,
+        nonce: None,
         kept_request: None,
         credential: None,
     }

@@ -76,6 +76,7 @@ pub async fn grant(desk: &Desk) -> Grant {
         task: None,
         offer: "{}".into(),
         max_timeout_s: 60,
+        nonce: None,
         kept_request: None,
         credential: None,
     };
