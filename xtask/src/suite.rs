@@ -36,6 +36,7 @@ const CHECKS: &[Check] = &[
     },
     Check { name: "rust-test", perform: rust_tests },
     Check { name: "memory", perform: memory_tests },
+    Check { name: "ledger-device", perform: |_| cargo(&DEVICE_TESTS) },
     Check { name: "rust-doc-test", perform: |_| cargo(&["test", "--doc", "--workspace"]) },
     Check { name: "ui-check", perform: |_| ui("check") },
     Check { name: "ui-lint", perform: |_| ui("lint") },
@@ -45,6 +46,10 @@ const CHECKS: &[Check] = &[
     Check { name: "ui-build", perform: |_| kits::web_ui().map(|()| true) },
     Check { name: "ui-e2e", perform: |_| ui("e2e") },
 ];
+
+/// What is behind the feature for hardware, which nothing else builds.
+const DEVICE_TESTS: [&str; 7] =
+    ["test", "--package", "imprest-vault", "--features", "ledger-device", "--lib", "device"];
 
 /// Sets everything up, runs the suite and closes with a line of counts; `true` if all passed.
 pub fn run(filter: Option<&str>, keep_going: bool) -> bool {

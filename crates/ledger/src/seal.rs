@@ -11,10 +11,44 @@ use alloy_primitives::B256;
 use hmac::{Hmac, KeyInit, Mac};
 use rusqlite::{Connection, OptionalExtension};
 use sha2::Sha256;
+use std::fmt;
 use zeroize::Zeroizing;
 
 /// The key that seals; it comes from the vault and leaves with it.
-pub type SealKey = Zeroizing<[u8; 32]>;
+///
+/// It stays where it was first put until it is wiped, so that handing it on leaves no copy behind.
+#[derive(PartialEq, Eq)]
+pub struct SealKey(Box<Zeroizing<[u8; 32]>>);
+
+impl SealKey {
+    /// Takes over 256 bits.
+    pub fn new(bytes: [u8; 32]) -> SealKey {
+        SealKey::copied(&Zeroizing::new(bytes))
+    }
+
+    /// Copies 256 bits from where they are; the source stays its owner's to wipe.
+    pub fn copied(source: &[u8; 32]) -> SealKey {
+        let mut key = Box::new(Zeroizing::new([0; 32]));
+        key.copy_from_slice(source);
+        SealKey(key)
+    }
+
+    fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl Clone for SealKey {
+    fn clone(&self) -> SealKey {
+        SealKey::copied(self.bytes())
+    }
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealKey")
+    }
+}
 
 /// One seal as it lies in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +87,7 @@ impl Seal {
 fn keyed(key: &SealKey, seq: u64, hash: &B256) -> Hmac<Sha256> {
     // HMAC takes a key of any length; one shorter than a block is filled up with zeros (RFC 2104).
     let mut block = Zeroizing::new([0_u8; 64]);
-    block[..32].copy_from_slice(key.as_slice());
+    block[..32].copy_from_slice(key.bytes());
     let block: &[u8; 64] = &block;
     let mut mac = Hmac::<Sha256>::new(block.into());
     mac.update(b"imprest head v1\0");

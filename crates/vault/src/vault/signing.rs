@@ -8,10 +8,9 @@ use crate::sign::{self, SignedAuthorization, SignedTransaction, Transfer};
 use crate::statement::{self, StatementKey};
 use alloy_primitives::Address;
 use imprest_domain::{Asset, Authorization};
-use imprest_ledger::{Grant, TreasuryGrant};
+use imprest_ledger::{Grant, SealKey, TreasuryGrant};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use zeroize::Zeroizing;
 
 /// The owner's freeze.
 impl Vault {
@@ -61,8 +60,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::Locked`].
-    pub fn seal_key(&self) -> Result<Zeroizing<[u8; 32]>, VaultError> {
-        self.with_keys(|keys| keys.seal_key().map(|key| Zeroizing::new(*key.bytes())))
+    pub fn seal_key(&self) -> Result<SealKey, VaultError> {
+        self.with_keys(|keys| keys.seal_key().map(|key| SealKey::copied(key.bytes())))
     }
 
     /// The public half of the key that signs statements.
@@ -145,7 +144,7 @@ impl Vault {
 
     /// Whether a device with this address may sign for the treasury now.
     #[cfg(feature = "ledger-device")]
-    fn may_use(&self, address: Address) -> Result<(), VaultError> {
+    pub(super) fn may_use(&self, address: Address) -> Result<(), VaultError> {
         self.not_halted()?;
         match self.with_keys(|keys| keys.treasury().map(drop)) {
             Err(VaultError::OnDevice { address: treasury }) if treasury == address => Ok(()),

@@ -329,33 +329,30 @@ fn no_signature_follows_a_freeze() {
     let Made { vault, .. } = made();
     let vault = Arc::new(vault);
     let from = vault.address(1).expect("unlocked");
-    let frozen = Arc::new(AtomicBool::new(false));
+    let (frozen, signed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let signers: Vec<_> = (0..4)
         .map(|_| {
-            let (vault, frozen) = (vault.clone(), frozen.clone());
+            let (vault, frozen, signed) = (vault.clone(), frozen.clone(), signed.clone());
             std::thread::spawn(move || {
-                let mut signed = 0;
                 loop {
                     let was_frozen = frozen.load(Ordering::SeqCst);
                     match vault.sign_authorization(&usdc(), &authorization(from), 1) {
                         Ok(_) => assert!(!was_frozen, "signed after the freeze"),
-                        Err(VaultError::Halted) => return signed,
+                        Err(VaultError::Halted) => return,
                         Err(other) => panic!("{other}"),
                     }
-                    signed += 1;
+                    signed.fetch_add(1, Ordering::SeqCst);
                 }
             })
         })
         .collect();
-    // Bounded wait until signing is well under way.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_millis(50);
-    while std::time::Instant::now() < deadline {
+    // Until signing is well under way, however busy the machine is.
+    while signed.load(Ordering::SeqCst) < 40 && !signers.iter().any(|s| s.is_finished()) {
         std::thread::yield_now();
     }
     vault.halt();
     frozen.store(true, Ordering::SeqCst);
-    let signed: u64 = signers.into_iter().map(|s| s.join().expect("no panic")).sum();
-    assert!(signed > 0);
+    signers.into_iter().for_each(|s| s.join().expect("no panic"));
 }
 
 #[test]
