@@ -1,0 +1,59 @@
+//! Text to be copied into the settings of a program that the desk does not know.
+
+use crate::server::Server;
+use serde_json::json;
+
+/// What stands in a snippet where the token has to be put in by hand.
+pub const TOKEN_PLACE: &str = "PUT-THE-TOKEN-HERE";
+
+/// The entry for a program that starts its servers itself, as most programs write it. It needs no
+/// token: the bridge takes it from the keychain.
+pub fn stdio_snippet(server: &Server) -> String {
+    pretty(&json!({ "mcpServers": { server.name().as_str(): {
+        "command": server.command(),
+        "args": server.args(),
+    }}}))
+}
+
+/// The entry for a program that speaks streamable HTTP, with [`TOKEN_PLACE`] where the agent's token
+/// has to be put in. `url` is the desk's MCP address, such as `http://127.0.0.1:4040/mcp`.
+pub fn http_snippet(server: &Server, url: &str) -> String {
+    pretty(&json!({ "mcpServers": { server.name().as_str(): {
+        "type": "http",
+        "url": url,
+        "headers": { "Authorization": format!("Bearer {TOKEN_PLACE}") },
+    }}}))
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    #[cfg(unix)]
+    fn snippets_are_json_and_hold_no_token() {
+        let server = Server::new(
+            "desk".parse().unwrap(),
+            Path::new("/opt/imprest"),
+            "Night shift".parse().unwrap(),
+        )
+        .unwrap();
+        let stdio: serde_json::Value = serde_json::from_str(&stdio_snippet(&server)).unwrap();
+        assert_eq!(
+            stdio,
+            json!({ "mcpServers": { "desk": {
+                "command": "/opt/imprest", "args": ["mcp", "--agent", "Night shift"],
+            }}})
+        );
+        let http = http_snippet(&server, "http://127.0.0.1:4040/mcp");
+        let http: serde_json::Value = serde_json::from_str(&http).unwrap();
+        let entry = &http["mcpServers"]["desk"];
+        assert_eq!(entry["url"], "http://127.0.0.1:4040/mcp");
+        assert_eq!(entry["headers"]["Authorization"], "Bearer PUT-THE-TOKEN-HERE");
+    }
+}
