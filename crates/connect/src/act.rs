@@ -19,8 +19,7 @@ pub struct Applied {
 }
 
 /// Makes a planned change: backs the file up beside it as `NAME.imprest-backup-YYYYMMDD-HHMMSS`
-/// (`now`, in UTC), notes the change in the list of connections at `record`, whose folder has to be
-/// there, and replaces the file in one step, its mode and owner kept.
+/// (`now`, in UTC), notes the change in the list of connections at `record`, and replaces the file in one step, its mode and owner kept.
 ///
 /// # Errors
 /// [`ConnectError::Changed`] for a file that is no longer what the plan saw, and what the disk says.

@@ -260,7 +260,8 @@ impl Ready {
     }
 }
 
-fn make_folder(folder: &Path) -> Result<(), ConnectError> {
+/// Makes a folder that only its owner can read; one that is there stays as it is.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), ConnectError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -94,7 +94,7 @@ pub enum ConnectError {
         name: String,
     },
     /// The command cannot be written into settings.
-    #[error("the path {} cannot be used as a command: {why}.", path.display())]
+    #[error("the path {} cannot be used in settings: {why}. Install Imprest in a folder with a plain name, then try again.", path.display())]
     Command {
         /// The path.
         path: PathBuf,
@@ -110,13 +110,13 @@ pub enum ConnectError {
         doing: &'static str,
     },
     /// The file is not what it was when the change was planned.
-    #[error("{} was changed by another program meanwhile, so nothing was written. Look at the change again.", path.display())]
+    #[error("{} was changed by another program meanwhile, so nothing was written. Try again, and look at the change once more.", path.display())]
     Changed {
         /// Which file.
         path: PathBuf,
     },
     /// There is nothing of ours to take out.
-    #[error("{} has no server called “{name}” that is this desk's. Nothing was changed.", path.display())]
+    #[error("{} has no server called “{name}” that is this desk's. `imprest connect list` says what is connected.", path.display())]
     NotConnected {
         /// Which file.
         path: PathBuf,
@@ -124,7 +124,7 @@ pub enum ConnectError {
         name: String,
     },
     /// The list of connections cannot be read.
-    #[error("the list of connections {} cannot be read: {why}. Move it aside to start a new one; entries are still found without it.", path.display())]
+    #[error("the list of connections {} cannot be read: {why}. Move it aside; entries are found without it.", path.display())]
     Record {
         /// Which file.
         path: PathBuf,

@@ -2,7 +2,7 @@
 //!
 //! It holds paths, names and digests, and nothing of what stands in the files.
 
-use crate::disk::{Seen, folder_of, prepare};
+use crate::disk::{Seen, folder_of, make_folder, prepare};
 use crate::error::ConnectError;
 use crate::program::Program;
 use jiff::Timestamp;
@@ -121,6 +121,7 @@ impl Turn {
     pub(crate) fn take(record: &Path) -> Result<Turn, ConnectError> {
         let folder = folder_of(record);
         let name = record.file_name().unwrap_or_default().to_string_lossy();
+        make_folder(folder)?;
         let path = folder.join(format!("{name}.lock"));
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);

@@ -118,3 +118,43 @@ fn structure(format: Format, text: &str) -> String {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::form::Form;
+    use crate::server::{Server, Shape};
+
+    fn change(format: Format, text: &str) -> String {
+        let command = Path::new(if cfg!(windows) { r"C:\imprest.exe" } else { "/imprest" });
+        let name = "imprest".parse().unwrap();
+        let server = Server::new(name, command, "scout".parse().unwrap()).unwrap();
+        let form = Form::read(text, format, &["servers"], Shape::Plain, "imprest").unwrap();
+        diff(format, Path::new("settings"), text, &form.with(&server).unwrap())
+    }
+
+    #[test]
+    fn a_line_of_a_megabyte_is_cut_around_the_change() {
+        let long = "secret ".repeat(100_000);
+        let ballast: Vec<String> = (0..9_000).map(|i| format!("\"k{i}\":{i}")).collect();
+        let text = format!("{{\"a\":\"{long}\",{},\"servers\":{{}},\"b\":1}}", ballast.join(","));
+        let shown = change(Format::Json, &text);
+        assert!(shown.lines().all(|line| line.chars().count() <= LINE_MAX_CHARS + 2), "{shown}");
+        assert!(shown.contains("\"mcp\", \"--agent\", \"scout\"") && !shown.contains("secret"));
+    }
+
+    #[test]
+    fn values_and_comments_of_others_are_not_shown() {
+        let jsonc = "{ // s3cret, {\n /* s3cret\n s3cret */ \"servers\": {\"a\": [\"s3cret\", 53.3, true]}}";
+        let toml =
+            "a = 's3cret' # s3cret\nb = \"\"\"\ns3cret\n\"\"\"\n[servers.x]\nc = [ \"s3cret\" ]";
+        let yaml = "a: s3cret # s3cret\nb: |\n  s3cret\n  s3cret\nc: !s3cret &s3cret \"s3cret\"\nd: [s3cret, {e: s3cret}]\nservers:\n  f: >\n    s3cret";
+        for (format, text) in [(Format::Jsonc, jsonc), (Format::Toml, toml), (Format::Yaml, yaml)] {
+            let (masked, shown) = (masked(format, text, &[]), change(format, text));
+            assert!(!masked.contains("3cret") && !shown.contains("3cret"), "{masked}\n{shown}");
+            assert_eq!(masked.lines().count(), text.lines().count(), "{masked}");
+            assert!(!masked.contains("53.3") && masked.contains("servers"), "{masked}");
+        }
+        assert!(masked(Format::Jsonc, jsonc, &[]).contains("true"), "a truth value is no secret");
+    }
+}
