@@ -13,6 +13,7 @@ const ROWS: &[(&str, u8)] = &[
     ("imprest-cli", 5),
     ("imprest-desk", 4),
     ("imprest-backup", 3),
+    ("imprest-connect", 3),
     ("imprest-gateway", 3),
     ("imprest-practice", 3),
     ("imprest-rails", 3),

@@ -2,6 +2,7 @@
 //! table of commands; what each takes lies in a module named after the one that carries it out.
 
 mod agent;
+mod connect;
 mod keep;
 mod owner;
 mod read;
@@ -9,6 +10,7 @@ mod values;
 mod vault;
 
 pub use agent::*;
+pub use connect::*;
 pub use keep::*;
 pub use owner::*;
 pub use read::*;
@@ -260,6 +262,9 @@ since, and counts it: an older backup never refills a budget. Then it is for you
     #[command(after_help = "Example:\n  imprest doctor")]
     Doctor,
 
+    /// Connects agent programs on this machine by an entry in their settings
+    #[command(subcommand, arg_required_else_help = true)]
+    Connect(ConnectCommand),
     /// Speaks MCP on standard input and output, as a bridge to the running desk
     #[command(after_help = "\
 In an agent program's settings:

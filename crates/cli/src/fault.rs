@@ -1,5 +1,6 @@
 //! What can go wrong at the command line: what happened, what to do, and the exit code.
 
+use imprest_connect::ConnectError;
 use imprest_desk::view::Problem;
 use imprest_gateway::{DoorError, Failure, FailureCode};
 use serde_json::{Value, json};
@@ -74,6 +75,9 @@ pub enum Fault {
     /// The agents' door did not do it.
     #[error("{}", .0.message)]
     Door(Failure),
+    /// Another program's settings were left alone.
+    #[error("{}", sentences(.0).0)]
+    Settings(ConnectError),
     /// The agent's token cannot be used.
     #[error("{what}")]
     Token {
@@ -135,6 +139,7 @@ impl Fault {
             Fault::NoDesk { .. } | Fault::NoDeskAt { .. } | Fault::NoBooks { .. } => "no_desk",
             Fault::Desk(problem) => &problem.code,
             Fault::Door(failure) => failure.code.word(),
+            Fault::Settings(_) => "settings",
             Fault::Token { .. } => "bad_token",
             Fault::NoTerminal => "no_terminal",
             Fault::File { .. } => "file",
@@ -148,6 +153,7 @@ impl Fault {
     /// What to do about it, in one line.
     pub fn recovery(&self) -> String {
         let fixed = match self {
+            Fault::Settings(error) => return sentences(error).1,
             Fault::Usage { recovery, .. } | Fault::Input { recovery, .. } => recovery,
             Fault::Desk(problem) => &problem.recovery,
             Fault::Door(failure) => &failure.recovery,
@@ -179,6 +185,13 @@ impl Fault {
             Fault::NoDesk { .. } | Fault::NoDeskAt { .. } | Fault::NoBooks { .. } => 5,
             Fault::Desk(problem) => problem.exit_code(),
             Fault::NoTerminal => 6,
+            Fault::Settings(error) => match error {
+                ConnectError::Io { .. }
+                | ConnectError::DiskFull { .. }
+                | ConnectError::Changed { .. }
+                | ConnectError::Busy { .. } => 1,
+                _ => 2,
+            },
             Fault::Door(failure) => match failure.code {
                 FailureCode::BadRequest | FailureCode::KeyReused | FailureCode::TooLarge => 2,
                 FailureCode::Locked => 6,
@@ -195,6 +208,23 @@ impl Fault {
             "message": self.to_string(),
             "recovery": self.recovery(),
         }})
+    }
+}
+
+/// What happened and what to do, of an error whose text carries both: the last sentence says what
+/// to do.
+fn sentences(error: &impl ToString) -> (String, String) {
+    let text = error.to_string();
+    let at = text.trim_end_matches('.').rfind(". ").map_or(text.len(), |at| at + 1);
+    let (message, recovery) = text.split_at(at);
+    let mut rest = message.chars();
+    let first: String = rest.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    (first + rest.as_str(), recovery.trim_start().to_owned())
+}
+
+impl From<ConnectError> for Fault {
+    fn from(error: ConnectError) -> Fault {
+        Fault::Settings(error)
     }
 }
 
@@ -218,12 +248,9 @@ impl From<DoorError> for Fault {
                 format!("“{url}” is not the address of a desk on this machine."),
                 "Give an address such as http://127.0.0.1:4040.",
             ),
-            // The sentences of the others carry both halves; the last one says what to do.
             other => {
-                let text = other.to_string();
-                let at = text.trim_end_matches('.').rfind(". ").map_or(text.len(), |at| at + 1);
-                let (message, recovery) = text.split_at(at);
-                Fault::Door(Failure::new(FailureCode::Internal, message, recovery.trim_start()))
+                let (message, recovery) = sentences(other);
+                Fault::Door(Failure::new(FailureCode::Internal, message, recovery))
             }
         }
     }
@@ -246,6 +273,9 @@ mod tests {
             Fault::Stopped,
             Fault::Answer { command: "status".into() },
             Fault::from(DoorError::NoEntropy),
+            Fault::from(ConnectError::Taken { path: "/a".into(), name: "imprest".into() }),
+            Fault::from(ConnectError::DiskFull { path: "/a".into() }),
+            Fault::from(ConnectError::NoPlace { program: "Cursor" }),
         ];
         for fault in faults {
             for line in [fault.to_string(), fault.recovery()] {

@@ -8,6 +8,7 @@
 mod agent;
 mod args;
 mod budget;
+mod connect;
 mod demo;
 mod doctor;
 mod fault;
@@ -127,6 +128,7 @@ async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
         Command::Backup(args) => keep::backup(context, &args).await,
         Command::Restore(args) => keep::restore(context, &args).await,
         Command::Doctor => doctor::doctor(context).await,
+        Command::Connect(command) => connect::connect(context, command).await,
         Command::Mcp(args) => agent::mcp(context, &args).await,
         Command::Fetch(args) => agent::fetch(context, &args).await,
         Command::Quote(args) => agent::quote(context, &args).await,

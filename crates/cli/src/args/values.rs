@@ -1,5 +1,6 @@
 //! The forms of what is typed, checked before a desk is asked.
 
+use imprest_connect::{Program, ServerName};
 use imprest_domain::{AgentId, AgentName, ApprovalId, Asset, AssetId, Grade, PaymentId, SharedId};
 
 /// An amount's form: plain digits with a point. Whether the asset has so many decimals is the
@@ -32,6 +33,19 @@ pub(super) fn grade(text: &str) -> Result<String, String> {
 
 pub(super) fn agent_name(text: &str) -> Result<String, String> {
     text.parse::<AgentName>().map(String::from).map_err(|error| error.to_string())
+}
+
+/// An agent as it stands in a program's settings: by name.
+pub(super) fn stored_agent(text: &str) -> Result<AgentName, String> {
+    text.parse::<AgentName>().map_err(|error| error.to_string())
+}
+
+pub(super) fn agent_program(text: &str) -> Result<Program, String> {
+    text.parse::<Program>().map_err(|error| error.to_string())
+}
+
+pub(super) fn server_name(text: &str) -> Result<ServerName, String> {
+    text.parse::<ServerName>().map_err(|error| error.to_string())
 }
 
 /// An agent that exists: by name, or by identifier.
