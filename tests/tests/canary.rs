@@ -344,7 +344,7 @@ fn change_and_export(desk: &Desk, outside: &Path, heard: &mut Heard) -> Result<(
                 .chain([at("key.json")])
                 .collect(),
         ),
-        (format!("{OTHER}\n{OTHER}"), vec!["backup".to_owned(), at("desk.age")]),
+        (format!("{PASSPHRASE}\n{OTHER}"), vec!["backup".to_owned(), at("desk.age")]),
         (String::new(), vec!["export".to_owned(), "--csv".to_owned(), at("books.csv")]),
         (String::new(), vec!["verify".to_owned()]),
         (String::new(), vec!["status".to_owned()]),

@@ -88,7 +88,7 @@ impl Sums {
     /// When the file does not take them.
     pub fn write(&self, conn: &Connection) -> Result<()> {
         conn.execute(
-            "INSERT INTO desk (only_row, frozen, payments) VALUES (1, 0, ?)
+            "INSERT INTO desk (only_row, frozen, payments, account) VALUES (1, 0, ?, 0)
              ON CONFLICT (only_row) DO UPDATE SET payments = payments + excluded.payments",
             [self.payments],
         )?;

@@ -51,6 +51,14 @@ pub enum ChainError {
         /// What is wrong with the answer.
         why: String,
     },
+    /// There is more in a range of blocks than is read at once.
+    #[error(
+        "There is more to read in the answer to {call} than fits at once. Ask for fewer blocks."
+    )]
+    TooMany {
+        /// What was asked.
+        call: &'static str,
+    },
     /// No contract lives at the asset's address.
     #[error(
         "There is no contract at {contract} on chain {chain_id}. Check the network and the asset in the registry."

@@ -183,7 +183,7 @@ impl Chain {
                 }
             }
             if found.len() > MAX_LOGS {
-                return Err(ChainError::unexpected(CALL, "there are more than 10000 transfers"));
+                return Err(ChainError::TooMany { call: CALL });
             }
         }
         Ok(found.into_values().collect())
@@ -250,7 +250,7 @@ impl Chain {
             let page = filter.clone().from_block(first).to_block(last);
             let logs = self.provider.get_logs(&page).await.map_err(|e| self.failed(call, e))?;
             if found.len() + logs.len() > MAX_LOGS {
-                return Err(ChainError::unexpected(call, "there are more than 10000 logs"));
+                return Err(ChainError::TooMany { call });
             }
             for log in logs {
                 let log = Found::check(call, log, contract, first, last)?;

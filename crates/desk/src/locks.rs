@@ -5,31 +5,38 @@ use crate::desk::{Desk, Inner};
 use crate::place::Settings;
 use crate::problem::bad_input;
 use crate::view::{DeskStatus, Problem};
-use imprest_ledger::{Ledger, LedgerError, Locks};
+use imprest_ledger::{LOCK_MINUTES, Ledger, LedgerError, Locks};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How long a lock may be made to wait: a week.
-const MINUTES_MAX: u32 = 7 * 24 * 60;
 /// When vault and window lock themselves, by the log. Earlier programs kept that in the settings,
-/// where any program of the same user could loosen it: of those only what is stricter is taken over.
+/// where any program of the same user could change it: as long as the log says nothing, what is
+/// stricter than the usual is taken over from there, and nothing afterwards.
 pub(crate) async fn of(ledger: &Ledger, settings: Option<&Settings>) -> Result<Locks, LedgerError> {
-    let locks = ledger.locks().await?;
-    let Some(kept) = settings.and_then(|settings| settings.locks) else { return Ok(locks) };
-    if kept.keeps_open_longer_than(locks) {
-        tracing::warn!("desk.json says that vault or window stay open for longer; it has no say");
+    let said = ledger.locks_said().await?;
+    let Some(kept) = settings.and_then(|settings| settings.locks) else {
+        return Ok(said.unwrap_or_default());
+    };
+    match said {
+        Some(locks) => {
+            if kept != locks {
+                tracing::warn!("desk.json says when vault and window lock; it has no say");
+            }
+            Ok(locks)
+        }
+        None => {
+            ledger.set_locks(kept.stricter(Locks::default())).await?;
+            ledger.locks().await
+        }
     }
-    let stricter = kept.stricter(locks);
-    ledger.set_locks(stricter).await?;
-    Ok(stricter)
 }
 
 /// Locks as the owner wrote them, within bounds.
 fn read(signing: Option<u32>, window: Option<u32>, session: bool) -> Result<Locks, Problem> {
     for (field, minutes) in [("Signing", signing), ("Window", window)] {
-        if minutes.is_some_and(|minutes| !(1..=MINUTES_MAX).contains(&minutes)) {
+        if minutes.is_some_and(|minutes| !LOCK_MINUTES.contains(&minutes)) {
             return Err(bad_input(field, "write 1 to 10080 minutes, or leave it out"));
         }
     }
@@ -228,11 +235,11 @@ mod tests {
 
     #[test]
     fn minutes_have_bounds() {
-        for minutes in [0, MINUTES_MAX + 1, u32::MAX] {
+        for minutes in [0, LOCK_MINUTES.end() + 1, u32::MAX] {
             assert!(read(Some(minutes), None, true).is_err());
             assert!(read(None, Some(minutes), true).is_err());
         }
-        assert!(read(Some(1), Some(MINUTES_MAX), true).is_ok());
+        assert!(read(Some(1), Some(*LOCK_MINUTES.end()), true).is_ok());
     }
 
     fn on_the_books(folder: &std::path::Path) -> crate::DeskOptions {
@@ -332,7 +339,9 @@ mod tests {
         edit(r#"{"signing_idle_min":null,"window_idle_min":null,"with_session":false}"#);
         assert_eq!(said().await, (Some(60), Some(5), true));
         edit(r#"{"signing_idle_min":30,"window_idle_min":null,"with_session":false}"#);
-        assert_eq!(said().await, (Some(30), Some(5), true));
+        assert_eq!(said().await, (Some(60), Some(5), true));
+        edit(r#"{"signing_idle_min":0,"window_idle_min":0,"with_session":true}"#);
+        assert_eq!(said().await, (Some(60), Some(5), true));
     }
 
     /// The log's table is a file too; what it says without the log is found out, and until then

@@ -113,8 +113,11 @@ impl Reading {
         if self.next > self.last {
             return Ok(true);
         }
-        let last = self.last.min(self.next.saturating_add(DEPOSIT_BLOCKS_MAX - 1));
-        let used = self.book_moves(desk, chain, last).await?;
+        let agents = desk.inner.ledger.agents().await?;
+        let floats = agents.iter().map(|agent| agent.address);
+        let watched: Vec<Address> = floats.chain(self.strangers.keys().copied()).collect();
+        let (moves, last) = self.moves(chain, &watched).await?;
+        let used = self.book_moves(desk, chain, &agents, moves).await?;
         if used > self.used {
             self.used = used;
             return Ok(false);
@@ -123,16 +126,37 @@ impl Reading {
         Ok(self.next > self.last)
     }
 
-    /// Books everything that reached or left a float, or an address that no agent here has, up to a
-    /// final block, in the chain's order, so that no float is ever below what it held. Answers the
-    /// last account that was used.
-    async fn book_moves(&self, desk: &Desk, chain: &Chain, last: u64) -> Result<u32, Problem> {
+    /// What the next final blocks hold, and the last of these blocks. Anybody can fill blocks with
+    /// dust: then fewer are read at once, down to one, which has room for less than is read.
+    async fn moves(
+        &self,
+        chain: &Chain,
+        watched: &[Address],
+    ) -> Result<(Vec<Moved>, u64), ChainError> {
+        let mut last = self.last.min(self.next.saturating_add(DEPOSIT_BLOCKS_MAX - 1));
+        loop {
+            match chain.moves(watched, self.next, last).await {
+                Err(ChainError::TooMany { .. }) if last > self.next => {
+                    last = self.next + (last - self.next) / 2;
+                }
+                read => return Ok((read?, last)),
+            }
+        }
+    }
+
+    /// Books everything that reached or left a float, or an address that no agent here has, in the
+    /// chain's order, so that no float is ever below what it held. Answers the last account that
+    /// was used.
+    async fn book_moves(
+        &self,
+        desk: &Desk,
+        chain: &Chain,
+        agents: &[Agent],
+        moves: Vec<Moved>,
+    ) -> Result<u32, Problem> {
         let ledger = &desk.inner.ledger;
-        let agents = ledger.agents().await?;
-        let floats = agents.iter().map(|agent| agent.address);
-        let watched: Vec<Address> = floats.chain(self.strangers.keys().copied()).collect();
         let (mut used, mut news) = (self.used, false);
-        for moved in chain.moves(&watched, self.next, last).await? {
+        for moved in moves {
             let log = moved.transfer;
             for end in [log.from, log.to] {
                 used = used.max(self.strangers.get(&end).copied().unwrap_or_default());

@@ -225,11 +225,12 @@ CREATE TABLE tallies (
     PRIMARY KEY (subject, kind)
 ) STRICT, WITHOUT ROWID;
 
--- Nonces that payees prescribed: each is signed once, or two payments would share one signature.
+-- Nonces that payees prescribed, and those that the chain told of after a restore: each is signed
+-- once, or two payments would share one signature.
 CREATE TABLE nonces (
     agent   TEXT NOT NULL,
     nonce   TEXT NOT NULL,
-    payment TEXT NOT NULL,
+    payment TEXT,
     PRIMARY KEY (agent, nonce)
 ) STRICT, WITHOUT ROWID;
 

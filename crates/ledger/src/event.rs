@@ -470,6 +470,9 @@ events! {
         block: u64,
         /// The block's time, or the books' if that is behind it, UTC.
         at: Timestamp,
+        /// The nonce of the authorisation that moved it, where it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nonce: Option<B256>,
         /// The agent's own counters it lies in.
         spans: Vec<Counted>,
         /// The shared budget's counters it lies in, if the agent is under one.

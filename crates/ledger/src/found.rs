@@ -132,6 +132,7 @@ fn book(tx: &mut Tx<'_>, found: FoundSpend) -> Result<bool, LedgerError> {
         log_index: found.log_index,
         block: found.block,
         at: paid.at,
+        nonce: found.nonce,
         spans,
         shared,
         also,

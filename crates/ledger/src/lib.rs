@@ -45,7 +45,7 @@ pub use event::{
 pub use facts::Alarm;
 pub use found::{FoundSpend, StrangerSpend};
 pub use grant::{Grant, TransactionTerms, TreasuryGrant};
-pub use locks::Locks;
+pub use locks::{LOCK_MINUTES, Locks};
 pub use payments::OpenPayment;
 pub use read::{
     ApprovalRecord, BookBalance, COUNT_MAX, EventRecord, LastPaid, PaymentFilter, PaymentPage,

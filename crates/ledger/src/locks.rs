@@ -9,11 +9,16 @@ use crate::event::Event;
 use crate::rows::DeskRow;
 use crate::store::Tx;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// The form of the events that set locks.
 const VERSION: u32 = 1;
 /// How long nobody has to touch the window before it locks, unless the owner chose otherwise.
 const WINDOW_IDLE_MIN: u32 = 15;
+
+/// The longest and the shortest that a lock may wait, in minutes: none at all would lock faster than
+/// its owner can open it again to change that.
+pub const LOCK_MINUTES: RangeInclusive<u32> = 1..=7 * 24 * 60;
 
 /// When vault and window lock themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +45,17 @@ impl Locks {
         self.stricter(before) != self
     }
 
+    /// The same with every wait within [`LOCK_MINUTES`].
+    #[must_use]
+    fn bounded(self) -> Locks {
+        let bounded = |minutes: u32| minutes.clamp(*LOCK_MINUTES.start(), *LOCK_MINUTES.end());
+        Locks {
+            signing_idle_min: self.signing_idle_min.map(bounded),
+            window_idle_min: self.window_idle_min.map(bounded),
+            ..self
+        }
+    }
+
     /// The earlier lock of each pair.
     #[must_use]
     pub fn stricter(self, other: Locks) -> Locks {
@@ -61,11 +77,21 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn locks(&self) -> Result<Locks, LedgerError> {
+        Ok(self.locks_said().await?.unwrap_or_default())
+    }
+
+    /// The same, if the log says anything about it.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn locks_said(&self) -> Result<Option<Locks>, LedgerError> {
         let found: Option<Option<String>> = sqlx::query_scalar("SELECT locks FROM desk")
             .fetch_optional(&self.store.readers)
             .await?;
-        let Some(text) = found.flatten() else { return Ok(Locks::default()) };
-        serde_json::from_str(&text).map_err(|error| LedgerError::damaged(error.to_string()))
+        let read = |text: String| {
+            serde_json::from_str(&text).map_err(|error| LedgerError::damaged(error.to_string()))
+        };
+        found.flatten().map(read).transpose()
     }
 
     /// Sets when vault and window lock themselves. What locks sooner than before is written whether
@@ -79,7 +105,7 @@ impl Ledger {
 }
 
 fn set(tx: &mut Tx<'_>, locks: Locks) -> Result<(), LedgerError> {
-    let before = tx.books.locks()?;
+    let (before, locks) = (tx.books.locks()?, locks.bounded());
     if locks == before {
         return Ok(());
     }
@@ -101,7 +127,8 @@ impl Books {
             return Err(LedgerError::damaged("locks in a form that this program does not know"));
         }
         let desk = self.desk()?;
-        self.put(DeskRow { locks: Some(Json(locks)), ..desk });
+        // Whoever wrote the event, the owner must stay able to change it.
+        self.put(DeskRow { locks: Some(Json(locks.bounded())), ..desk });
         Ok(())
     }
 
@@ -139,6 +166,16 @@ mod tests {
         assert!(with(Some(6), Some(5), true).keeps_open_longer_than(strict));
         // One that locks sooner here and later there stays open for longer.
         assert!(with(Some(1), Some(6), true).keeps_open_longer_than(strict));
+    }
+
+    #[test]
+    fn no_wait_is_too_short_to_be_changed_again() {
+        let zero = with(Some(0), Some(u32::MAX), true).bounded();
+        assert_eq!(zero, with(Some(1), Some(10_080), true));
+        assert_eq!(with(None, None, false).bounded(), with(None, None, false));
+        let mut books = Books::empty();
+        books.tighten_locks(VERSION, with(Some(0), Some(0), true)).unwrap();
+        assert_eq!(books.locks().unwrap(), with(Some(1), Some(1), true));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::store::Tx;
 use crate::{Grant, Ledger, fresh_tail, read, turned_down};
 use alloy_primitives::B256;
 use imprest_domain::{
-    ApprovalId, Asset, Authorization, Effect, Outcome, PayeeStanding, PaymentId, Reason,
+    AgentId, ApprovalId, Asset, Authorization, Effect, Outcome, PayeeStanding, PaymentId, Reason,
     ReasonCode, Remedy, ValidityWindow, Verdict,
 };
 use jiff::SignedDuration;
@@ -365,7 +365,11 @@ fn approve_and_hold(
     let facts = facts(tx, &fresh, alarm)?;
     let seen = facts.sightings(&fresh, asset);
     let verdict = facts.decide(&fresh, &seen, true);
-    if !asked.is_about(&fresh, &verdict) {
+    let answered = match fresh.nonce {
+        Some(nonce) => is_used(tx, &fresh.intent.agent, nonce)?,
+        None => false,
+    };
+    if answered || !asked.is_about(&fresh, &verdict) {
         let why = finding(ReasonCode::QuoteChanged, None);
         close_question(tx, approval, &asked, Answer::Changed, why)?;
         return Ok(ApprovedStep::Changed { payment });
@@ -390,16 +394,20 @@ fn approve_and_hold(
 /// have been signed before: two payments would then be one to the chain.
 fn nonce(tx: &mut Tx<'_>, order: &Order) -> Result<B256, LedgerError> {
     if let Some(nonce) = order.nonce {
-        let known = tx.books.get::<NonceRow>((order.intent.agent.clone(), nonce))?;
-        return match known {
-            Some(row) => Err(LedgerError::NonceUsed { payment: row.payment }),
-            None => Ok(nonce),
+        return if is_used(tx, &order.intent.agent, nonce)? {
+            Err(LedgerError::NonceUsed)
+        } else {
+            Ok(nonce)
         };
     }
     let mut nonce = B256::ZERO;
     getrandom::fill(nonce.as_mut_slice())
         .map_err(|e| LedgerError::Stopped { why: format!("no random numbers: {e}") })?;
     Ok(nonce)
+}
+
+fn is_used(tx: &mut Tx<'_>, agent: &AgentId, nonce: B256) -> Result<bool, LedgerError> {
+    Ok(tx.books.get::<NonceRow>((agent.clone(), nonce))?.is_some())
 }
 
 /// Appends the hold: counters, accounts and the authorisation's fields, all in this transaction.

@@ -231,10 +231,11 @@ rows! {
         detail: String,
         ack_ms: Option<i64>,
     }
-    /// A nonce that a payee's protocol prescribed, and the one payment that it was signed for.
+    /// A nonce that a payee's protocol prescribed, and the one payment that it was signed for; none
+    /// where the chain told of it.
     NonceRow in "nonces" {
         agent: AgentId, nonce: B256;
-        payment: PaymentId,
+        payment: Option<PaymentId>,
     }
     /// When something odd happened lately, milliseconds since 1970, oldest first.
     TallyRow in "tallies" {

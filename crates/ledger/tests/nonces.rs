@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use imprest_domain::{B256, Danger};
-use imprest_ledger::{LedgerError, Order, Reserved};
+use imprest_ledger::{Approved, FoundSpend, LedgerError, Order, Reserved};
 
 fn bound(desk: &Desk, byte: u8) -> Order {
     Order { nonce: Some(B256::repeat_byte(byte)), ..desk.order(1, None) }
@@ -13,18 +13,17 @@ fn bound(desk: &Desk, byte: u8) -> Order {
 #[tokio::test]
 async fn a_prescribed_nonce_is_signed_once() {
     let desk = Desk::open(10, 100).await;
-    let Reserved::Granted { grant, payment, .. } = desk.ask(bound(&desk, 7)).await else {
+    let Reserved::Granted { grant, .. } = desk.ask(bound(&desk, 7)).await else {
         panic!("not granted");
     };
     assert_eq!(grant.authorization().nonce, B256::repeat_byte(7));
     let again = desk.ledger.reserve(bound(&desk, 7), usdc(), Danger::Calm, MINUTES).await;
-    let Err(LedgerError::NonceUsed { payment: known }) = again else { panic!("{again:?}") };
-    assert_eq!(known, payment);
+    assert!(matches!(again, Err(LedgerError::NonceUsed)), "{again:?}");
     // Given back unsigned, it is still the one nonce of that one payment.
     desk.ledger.void(grant, "not signed".into()).await.expect("voids");
     let desk = desk.again().await;
     let again = desk.ledger.reserve(bound(&desk, 7), usdc(), Danger::Calm, MINUTES).await;
-    assert!(matches!(again, Err(LedgerError::NonceUsed { .. })), "{again:?}");
+    assert!(matches!(again, Err(LedgerError::NonceUsed)), "{again:?}");
     desk.whole().await;
 }
 
@@ -39,5 +38,40 @@ async fn the_same_nonce_of_another_agent_is_another_one() {
         assert!(matches!(reserved, Reserved::Granted { .. }), "{reserved:?}");
     }
     assert!(matches!(desk.ask(bound(&desk, 8)).await, Reserved::Granted { .. }));
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn a_nonce_that_the_chain_told_of_is_not_signed_again() {
+    let desk = Desk::open(10, 100).await;
+    let found = FoundSpend {
+        agent: desk.agent.id.clone(),
+        pay_to: shop().pay_to,
+        value: units(1),
+        nonce: Some(B256::repeat_byte(7)),
+        transaction: B256::repeat_byte(8),
+        log_index: 0,
+        block: 9,
+        at: desk.ledger.now(),
+    };
+    assert!(desk.ledger.spend_found(found).await.expect("books"));
+    let desk = desk.again().await;
+    let asked = desk.ledger.reserve(bound(&desk, 7), usdc(), Danger::Calm, MINUTES).await;
+    assert!(matches!(asked, Err(LedgerError::NonceUsed)), "{asked:?}");
+    assert!(matches!(desk.ask(bound(&desk, 9)).await, Reserved::Granted { .. }));
+    desk.whole().await;
+}
+
+/// The owner's yes came too late for the challenge: the question is over, and nothing is held.
+#[tokio::test]
+async fn a_yes_to_an_answered_challenge_ends_the_question() {
+    let desk = Desk::open(10, 100).await;
+    let Reserved::Granted { .. } = desk.ask(bound(&desk, 7)).await else { panic!("not granted") };
+    let dear = Order { nonce: Some(B256::repeat_byte(7)), ..desk.order(20, None) };
+    let Reserved::Asked { approval, .. } = desk.ask(dear.clone()).await else {
+        panic!("not asked")
+    };
+    let answered = desk.ledger.approve(&approval, dear, usdc(), Danger::Calm).await;
+    assert!(matches!(answered, Ok(Approved::Changed { .. })), "{answered:?}");
     desk.whole().await;
 }

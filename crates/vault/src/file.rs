@@ -347,7 +347,7 @@ fn folder(path: &Path) -> PathBuf {
 
 /// Makes the new name itself durable; Windows has no such call and needs none. The file is in its
 /// place already, so that a failure here undoes nothing.
-fn sync_folder(path: &Path) -> Written {
+pub(crate) fn sync_folder(path: &Path) -> Written {
     if cfg!(unix) {
         let folder = folder(path);
         let synced = File::open(&folder).and_then(|opened| opened.sync_all());

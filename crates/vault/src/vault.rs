@@ -175,7 +175,8 @@ impl Vault {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, VaultError> {
         let path = path.into();
         let file = VaultFile::read(&path)?;
-        Ok(Self::with(path, OnDisk::found(file)))
+        let written = crate::file::sync_folder(&path);
+        Ok(Self::with(path, OnDisk::found(file, written)))
     }
 
     fn with(path: PathBuf, disk: OnDisk) -> Self {

@@ -4,7 +4,7 @@ use super::{Done, Place, float, misplaced, payee_account};
 use crate::books::Books;
 use crate::error::LedgerError;
 use crate::event::Event;
-use crate::rows::{ReceiptRow, RefillRow};
+use crate::rows::{NonceRow, ReceiptRow, RefillRow};
 
 impl Books {
     pub(super) fn apply_to_float(&mut self, event: &Event, place: Place) -> Done {
@@ -59,12 +59,17 @@ impl Books {
                 value,
                 transaction,
                 log_index,
+                nonce,
                 spans,
                 shared,
                 also,
                 ..
             } => {
                 self.agent(agent)?;
+                if let Some(nonce) = *nonce {
+                    // A payee that prescribes it again would get a signature the chain refuses.
+                    self.put(NonceRow { agent: agent.clone(), nonce, payment: None });
+                }
                 self.put(ReceiptRow {
                     tx: *transaction,
                     log_index: *log_index,

@@ -195,7 +195,7 @@ impl Books {
         if self.get::<NonceRow>((agent.clone(), nonce))?.is_some() {
             return Err(LedgerError::damaged(format!("the nonce {nonce} held a second time")));
         }
-        self.put(NonceRow { agent: agent.clone(), nonce, payment: payment.clone() });
+        self.put(NonceRow { agent: agent.clone(), nonce, payment: Some(payment.clone()) });
         Ok(())
     }
 

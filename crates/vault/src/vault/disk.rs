@@ -25,18 +25,19 @@ pub(super) struct OnDisk {
 }
 
 impl OnDisk {
-    /// A file that was read; that it was ever synced is taken on trust.
-    pub(super) fn found(file: VaultFile) -> Self {
-        let confirmed = file.generation();
+    /// A file that was read, and whether the disk confirms now that it stays: the program before
+    /// may have ended before it did.
+    pub(super) fn found(file: VaultFile, written: Written) -> Self {
         let (may_return, superseded) = (Vec::new(), Vec::new());
-        Self { file: Arc::new(file), confirmed, may_return, superseded, doubt: None }
+        let file = Arc::new(file);
+        let mut disk = Self { file, confirmed: 0, may_return, superseded, doubt: None };
+        disk.note(written);
+        disk
     }
 
     /// A file where there was none.
     pub(super) fn made(file: VaultFile, written: Written) -> Self {
-        let mut disk = Self { confirmed: 0, ..Self::found(file) };
-        disk.note(written);
-        disk
+        Self::found(file, written)
     }
 
     pub(super) fn file(&self) -> Arc<VaultFile> {
