@@ -196,9 +196,9 @@ impl Before {
                     self.hold(shared.shared.as_str(), &shared.spans, value)?;
                 }
             }
-            Event::SpendFound { agent, value, spans, shared, also, .. } => {
+            Event::SpendFound { agent, value, spans, shared, .. } => {
                 self.hold(agent.as_str(), &spans, value)?;
-                for shared in shared.iter().chain(&also) {
+                for shared in &shared {
                     self.hold(shared.shared.as_str(), &shared.spans, value)?;
                 }
             }

@@ -475,12 +475,9 @@ events! {
         nonce: Option<B256>,
         /// The agent's own counters it lies in.
         spans: Vec<Counted>,
-        /// The shared budget's counters it lies in, if the agent is under one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        shared: Option<SharedHold>,
-        /// Those of all other shared budgets: the agent may have been under one of them by then.
+        /// Those of every shared budget: the agent may have been under any of them by then.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        also: Vec<SharedHold>,
+        shared: Vec<SharedHold>,
     }
     /// Money left an address of this vault that no agent here has: one that was made after the
     /// backup had it.

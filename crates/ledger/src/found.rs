@@ -93,7 +93,7 @@ fn count_stranger(tx: &mut Tx<'_>, found: StrangerSpend) -> Result<bool, LedgerE
         pay_to: found.pay_to,
         asset: found.asset,
     };
-    let shared = paid.in_shared(tx, |_| true)?;
+    let shared = paid.in_shared(tx)?;
     tx.append(Event::StrangerSpent {
         account: found.account,
         pay_to: found.pay_to,
@@ -121,9 +121,7 @@ fn book(tx: &mut Tx<'_>, found: FoundSpend) -> Result<bool, LedgerError> {
         asset: agent.budget.0.asset,
     };
     let spans = paid.counted(&agent.budget.0)?;
-    let own = |row: &SharedRow| Some(&row.shared) == agent.shared.as_ref();
-    let shared = paid.in_shared(tx, own)?.pop();
-    let also = paid.in_shared(tx, |row| !own(row))?;
+    let shared = paid.in_shared(tx)?;
     tx.append(Event::SpendFound {
         agent: found.agent,
         pay_to: found.pay_to,
@@ -135,7 +133,6 @@ fn book(tx: &mut Tx<'_>, found: FoundSpend) -> Result<bool, LedgerError> {
         nonce: found.nonce,
         spans,
         shared,
-        also,
     })?;
     Ok(true)
 }
@@ -188,12 +185,8 @@ struct Paid {
 
 impl Paid {
     /// The counters of shared budgets that it lies in, in the order of their identifiers.
-    fn in_shared(
-        &self,
-        tx: &Tx<'_>,
-        of: impl Fn(&SharedRow) -> bool,
-    ) -> Result<Vec<SharedHold>, LedgerError> {
-        let is_one = |row: &&SharedRow| row.budget.0.asset == self.asset && of(row);
+    fn in_shared(&self, tx: &Tx<'_>) -> Result<Vec<SharedHold>, LedgerError> {
+        let is_one = |row: &&SharedRow| row.budget.0.asset == self.asset;
         let mut rows: Vec<&SharedRow> = tx.books.at_hand::<SharedRow>().filter(is_one).collect();
         rows.sort_by(|a, b| a.shared.cmp(&b.shared));
         rows.into_iter()

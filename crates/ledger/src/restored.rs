@@ -267,3 +267,23 @@ fn known(version: u32) -> Result<(), LedgerError> {
         _ => Err(LedgerError::damaged("a restore in a form that this program does not know")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_that_is_not_known_is_not_guessed_at() {
+        let mut books = Books::empty();
+        let place = Place { seq: 1, at_ms: 0 };
+        let made_at = Timestamp::UNIX_EPOCH;
+        for version in [0, VERSION + 1] {
+            let event = Event::FromBackup { version, made_at };
+            assert!(books.apply_to_restored(event, place).is_err(), "{version}");
+        }
+        let event = Event::FromBackup { version: VERSION, made_at };
+        assert!(books.apply_to_restored(event, place).is_ok());
+        let event = Event::RestoreSeen { version: VERSION + 1, chain_at: made_at };
+        assert!(books.apply_to_restored(event, place).is_err());
+    }
+}

@@ -4,7 +4,10 @@ mod common;
 
 use common::*;
 use imprest_domain::{Address, B256, Budget, Payee, ReasonCode, Units, Window};
-use imprest_ledger::{FoundSpend, LedgerError, Reserved, SealKey};
+use imprest_ledger::{Clock, FoundSpend, LedgerError, OpenOptions, Order, Reserved, SealKey};
+use rusqlite::Connection;
+use std::sync::Arc;
+use tokio::sync::Notify;
 
 const NOON: &str = "2026-11-22T12:00:00Z";
 
@@ -202,4 +205,70 @@ async fn an_accepted_clock_brings_it_back() {
     desk.ledger.accept_clock().await.expect("accepts");
     assert_eq!(hour(&desk).await, 61);
     desk.whole().await;
+}
+
+fn payee(origin: &str, pay_to: Address) -> Payee {
+    Payee { origin: origin.into(), pay_to, asset: usdc().id }
+}
+
+/// The chain does not say which origin was paid: all that are known at the address count as paid,
+/// each once, and nobody else.
+#[tokio::test]
+async fn it_counts_for_every_origin_at_the_address_and_for_no_other() {
+    let desk = Desk::with(limits(|_| Some(100)), Hands::at(NOON).options()).await;
+    let (twin, other) = ("http://twin", "http://other");
+    desk.ledger.trust_payee(payee(twin, shop().pay_to)).await.expect("trusts");
+    desk.ledger.trust_payee(payee(other, Address::repeat_byte(9))).await.expect("trusts");
+    desk.ledger.spend_found(found(&desk, 60, 0, NOON)).await.expect("books");
+    for window in [Window::Hour, Window::Day, Window::Lifetime] {
+        assert_eq!(used(&desk, window).await, 60, "{window:?}");
+    }
+    let counted =
+        desk.rows("SELECT label, settled FROM counters WHERE span = 'payee_day' ORDER BY label");
+    assert_eq!(counted.len(), 2, "{counted:?}");
+    for (row, origin) in counted.iter().zip(["http://127.0.0.1", twin]) {
+        assert!(row.contains(origin) && row.ends_with("|60"), "{counted:?}");
+    }
+    desk.whole().await;
+}
+
+/// A hold that is not on the disk yet is known all the same: both come in one commit.
+#[tokio::test]
+async fn what_is_held_in_the_same_commit_is_no_news() {
+    let (begun, hands) = (Arc::new(Notify::new()), Hands::at(NOON));
+    let desk = Desk::with(limits(|_| Some(100)), telling(&begun, &hands)).await;
+    let nonce = Some(B256::repeat_byte(0x77));
+    let order = Order { nonce, ..desk.order(30, None) };
+    let known = FoundSpend { nonce, ..found(&desk, 30, 0, NOON) };
+    let file = Connection::open(desk.path()).expect("opens");
+    file.execute_batch("BEGIN IMMEDIATE").expect("takes the file");
+    // A notice kept from before would end the wait below too early.
+    begun.notify_one();
+    begun.notified().await;
+    let ledger = desk.ledger.clone();
+    let first = tokio::spawn(async move {
+        ledger.trust_payee(payee("http://a", Address::repeat_byte(3))).await
+    });
+    begun.notified().await;
+    let (held, news, _) = tokio::join!(
+        biased;
+        desk.ask(order),
+        desk.ledger.spend_found(known),
+        async { file.execute_batch("ROLLBACK").expect("lets go") }
+    );
+    first.await.expect("goes on").expect("trusts");
+    assert!(matches!(held, Reserved::Granted { .. }), "{held:?}");
+    assert!(!news.expect("knows it"));
+    assert_eq!(free(&desk).await, 1_000_000 - 30);
+    desk.whole().await;
+}
+
+/// Hands whose clock tells of each time that it is read: the writer reads it as it begins a job.
+fn telling(begun: &Arc<Notify>, hands: &Hands) -> OpenOptions {
+    let (begun, hands) = (Arc::clone(begun), hands.options().clock.expect("a clock"));
+    let read = move || {
+        begun.notify_one();
+        hands.system()
+    };
+    OpenOptions { clock: Some(Clock::new(read)), vfs: None }
 }

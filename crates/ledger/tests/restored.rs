@@ -116,6 +116,7 @@ async fn only_a_chain_that_was_read_ends_the_wait_and_only_the_owner_the_freeze(
     let (_desk, _shelf, copy) = copied().await;
     let ledger = put_back(&copy).await;
     assert!(matches!(ledger.thaw().await, Err(LedgerError::Unreconciled)));
+    ledger.freeze().await.expect("frozen already is no error");
     // A chain whose clock is behind does not shorten the wait, and asking again does not either.
     let seen = ledger.restore_seen(at("2020-01-01T00:00:00Z")).await.expect("writes");
     assert_eq!(seen.waits_from(), Some(at(NOON)));
@@ -282,6 +283,10 @@ async fn no_shared_budget_is_refilled() {
     assert!(ledger.stranger_spent(stranger(30, 1)).await.expect("counts"));
     assert!(!ledger.stranger_spent(stranger(30, 1)).await.expect("knows it"));
     assert!(!ledger.stranger_spent(stranger(0, 2)).await.expect("is nothing"));
+    assert_eq!(ledger.strangers().await.expect("reads"), 1);
+    let another = StrangerSpend { account: 5, ..stranger(0, 8) };
+    assert!(!ledger.stranger_spent(another).await.expect("is nothing"));
+    assert_eq!(ledger.strangers().await.expect("reads"), 1, "accounts that spent");
     let own = FoundSpend {
         agent: desk.agent.id.clone(),
         pay_to: shop().pay_to,
@@ -309,6 +314,9 @@ async fn no_shared_budget_is_refilled() {
     desk.ledger.accept_clock().await.expect("accepts");
     let hour = desk.ledger.window_use(night.id.as_str(), &limits, Window::Hour).await;
     assert_eq!(hour.expect("reads").settled, units(50));
+    // The team's hour had forgotten it for the payment ahead.
+    let hour = desk.ledger.window_use(team.id.as_str(), &limits, Window::Hour).await;
+    assert_eq!(hour.expect("reads").settled, units(50 + 49 + 1));
     let desk = desk.again().await;
     assert_eq!(shared_day(&desk.ledger, night.id.as_str(), &limits).await, 50);
     desk.whole().await;
@@ -384,4 +392,21 @@ async fn books_of_the_second_form_are_brought_forward() {
     assert!(ledger.hosts().await.expect("reads").is_empty());
     assert!(folder.path().join("ledger.v2.backup").exists());
     assert_eq!(Units::ZERO, ledger.balance(&desk.agent.id).await.expect("reads").paid);
+}
+
+/// A copy that an earlier program made does not say what it is; the desk that finds one says it.
+#[tokio::test]
+async fn books_that_do_not_say_so_themselves_are_told_to_wait() {
+    let desk = Desk::with(budget(100, 1_000), Hands::at(NOON).options()).await;
+    assert_eq!(desk.ledger.strangers().await.expect("reads"), 0);
+    desk.ledger.adopt(key()).await.expect("seals");
+    desk.ledger.close_seal().await.expect("closes");
+    desk.ledger.came_from_backup().await.expect("takes no key");
+    assert!(desk.ledger.is_frozen().await.expect("reads"));
+    let restored = desk.ledger.restored().await.expect("reads").expect("waits");
+    assert!(restored.is_pending() && restored.made_at() == at(NOON), "{restored:?}");
+    let desk = desk.again().await;
+    desk.ledger.open_seal(key(), true).await.expect("nothing behind the seal gives authority");
+    assert!(matches!(desk.ledger.thaw().await, Err(LedgerError::Unreconciled)));
+    desk.whole().await;
 }

@@ -62,7 +62,6 @@ impl Books {
                 nonce,
                 spans,
                 shared,
-                also,
                 ..
             } => {
                 self.agent(agent)?;
@@ -76,7 +75,7 @@ impl Books {
                     agent: agent.clone(),
                 });
                 self.count_spent(agent.as_str(), spans, *value)?;
-                for hold in shared.iter().chain(also) {
+                for hold in shared {
                     self.count_spent(hold.shared.as_str(), &hold.spans, *value)?;
                 }
                 let payee = payee_account(&pay_to.to_string());
