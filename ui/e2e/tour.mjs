@@ -59,6 +59,14 @@ export const SCREENS = [
   { name: 'desk', seed: 'month', wait: at('approval'), sizes: [[1280, 800], [900, 600]] },
   { name: 'desk-refusing', seed: 'month', wait: at('refuse-reason'), go: (page) => page.click(at('refuse')) },
   { name: 'desk-frozen', seed: 'month', wait: at('frozen'), go: (page) => page.click(at('freeze')) },
+  {
+    name: 'desk-restored', seed: 'month', wait: at('frozen'),
+    go: (page) => page.evaluate(() => {
+      window.imprestStandin.restoredNote = 'These books come from a backup of 20 November. The chain is being read for what was spent since; then look at the agents and their limits, and thaw the desk.';
+      return window.imprestStandin.run('freeze', {});
+    }),
+    sizes: [[1280, 800], [320, 640]],
+  },
   { name: 'desk-thaw', seed: 'month', wait: at('thaw-dialog'), go: async (page) => { await page.click(at('freeze')); await page.click(at('thaw')); } },
   { name: 'desk-empty', seed: 'empty', wait: 'h1' },
   { name: 'desk-several', seed: 'month', wait: `${at('approval')}:nth-of-type(2)`, go: (page) => page.evaluate(() => { window.imprestStandin.ask({ agent: 'Night shift', what: 'Model card, large', amount: '0.4', payee: 'weights.example' }); }) },
