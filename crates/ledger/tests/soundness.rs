@@ -377,3 +377,9 @@ async fn what_halts_the_desk_halts_it_after_a_restart_too() {
     let dangers = desk.ledger.dangers().await.expect("folds");
     assert_eq!(dangers.into_iter().collect::<Vec<_>>(), [(Subject::Desk, Danger::Halted)]);
 }
+
+#[test]
+fn a_key_is_named_and_not_shown() {
+    let shown = format!("{:?}", key(7));
+    assert!(shown.contains("SealKey") && !shown.contains('7'), "{shown}");
+}
