@@ -113,7 +113,7 @@ impl Anvil {
         };
         let (url, port, rpc) = (setup.url.clone(), setup.port, setup.rpc.clone());
         let (orders, inbox) = mpsc::channel(8);
-        let keeper = tokio::spawn(Keeper::new(setup, running).keep(inbox));
+        let keeper = tokio::spawn(Keeper::new(setup, running, is_fresh).keep(inbox));
         Ok(Anvil { url, port, rpc, orders, keeper, is_fresh })
     }
 
@@ -331,6 +331,9 @@ struct Keeper {
     setup: Setup,
     running: Running,
     seen_block: u64,
+    /// A fresh chain is kept once somebody has asked for it: until then it may be one that began
+    /// only because the saved one is missing, and must not take its place.
+    is_wanted: bool,
     saved_at: Instant,
     transaction_at: Instant,
     block_s: u64,
@@ -338,12 +341,13 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(setup: Setup, running: Running) -> Keeper {
+    fn new(setup: Setup, running: Running, is_fresh: bool) -> Keeper {
         let now = Instant::now();
         Keeper {
             setup,
             running,
             seen_block: 0,
+            is_wanted: !is_fresh,
             saved_at: now,
             transaction_at: now,
             block_s: BUSY_BLOCK_S,
@@ -359,6 +363,7 @@ impl Keeper {
             tokio::select! {
                 order = inbox.recv() => match order {
                     Some(Order::Save(reply)) => {
+                        self.is_wanted = true;
                         let _ = reply.send(self.save().await);
                     }
                     Some(Order::Stop(reply)) => {
@@ -368,7 +373,9 @@ impl Keeper {
                         return;
                     }
                     None => {
-                        let _ = self.save().await;
+                        if self.is_wanted {
+                            let _ = self.save().await;
+                        }
                         return self.running.end().await;
                     }
                 },
@@ -445,7 +452,7 @@ impl Keeper {
         if has_transaction {
             self.transaction_at = Instant::now();
         }
-        if has_transaction || self.saved_at.elapsed() > SAVE_INTERVAL {
+        if self.is_wanted && (has_transaction || self.saved_at.elapsed() > SAVE_INTERVAL) {
             self.save().await?;
         }
         self.seen_block = newest;
