@@ -12,6 +12,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+#[cfg(test)]
+mod fixtures;
 mod guard;
 mod json;
 mod mpp;

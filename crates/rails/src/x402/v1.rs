@@ -145,26 +145,9 @@ pub(crate) fn payment(network: &str, payload: &Payload) -> Result<HeaderValue, S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use imprest_domain::AssetId;
+    use crate::fixtures::{PAYEE, TOKEN, request, usdc};
     use proptest::prelude::*;
     use serde_json::{Value, json};
-
-    const TOKEN: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
-    const PAYEE: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
-
-    fn usdc() -> Asset {
-        Asset {
-            id: AssetId { chain_id: 84532, contract: TOKEN.parse().unwrap() },
-            symbol: "USDC".into(),
-            decimals: 6,
-            eip712_name: "USDC".into(),
-            eip712_version: "2".into(),
-        }
-    }
-
-    fn request() -> Request {
-        Request::new("GET", "https://shop.example/a", [], bytes::Bytes::new()).unwrap()
-    }
 
     fn terms() -> Value {
         json!({

@@ -1,28 +1,11 @@
 use super::super::{TERMS_BYTES_MAX, read_receipt};
 use super::*;
 use crate::MAX_TIMEOUT_S;
+use crate::fixtures::{PAYEE, TOKEN, request, usdc};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use imprest_domain::AssetId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-const TOKEN: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
-const PAYEE: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
-
-fn usdc() -> Asset {
-    Asset {
-        id: AssetId { chain_id: 84532, contract: TOKEN.parse().expect("an address") },
-        symbol: "USDC".into(),
-        decimals: 6,
-        eip712_name: "USDC".into(),
-        eip712_version: "2".into(),
-    }
-}
-
-fn request() -> Request {
-    Request::new("GET", "https://shop.example/a", [], bytes::Bytes::new()).expect("good")
-}
 
 fn offer() -> Value {
     json!({
