@@ -144,7 +144,6 @@ impl From<LedgerError> for Problem {
             | LedgerError::NoSignal { .. } => ErrorCode::NotFound,
             LedgerError::NameTaken { .. } => ErrorCode::NameTaken,
             LedgerError::KeyReused { .. }
-            | LedgerError::NonceUsed
             | LedgerError::Revoked { .. }
             | LedgerError::NotWaiting { .. }
             | LedgerError::OtherAsset
@@ -284,7 +283,6 @@ pub(crate) fn bad_amount(field: &str, error: AmountError) -> Problem {
 pub(crate) fn ledger_failure(error: LedgerError) -> Failure {
     let code = match &error {
         LedgerError::KeyReused { .. } => FailureCode::KeyReused,
-        LedgerError::NonceUsed => FailureCode::PayeeFailed,
         LedgerError::NoPayment { .. } => FailureCode::NotFound,
         LedgerError::NoAgent { .. } => FailureCode::Unauthorized,
         LedgerError::Locked => FailureCode::Locked,

@@ -119,6 +119,9 @@ fn other_finding(reason: &Reason, asset: &Asset) -> String {
         ReasonCode::OwnerRefused => format!("the owner said no: {}", plain_line(detail(), 200)),
         ReasonCode::NoAnswer => "the owner did not answer in time".into(),
         ReasonCode::QuoteChanged => "the offer changed before the owner answered".into(),
+        ReasonCode::OfferAnswered => {
+            "this offer was answered before; ask the payee for a new one".into()
+        }
         ReasonCode::TooManyQuestions => {
             "too many of this agent’s questions wait for the owner already".into()
         }

@@ -104,11 +104,13 @@ pub enum ReasonCode {
     OverExposure,
     /// More than twice what the same thing usually costs.
     PriceJumped,
+    /// The offer prescribes a nonce that was signed before: two payments would be one to the chain.
+    OfferAnswered,
 }
 
 impl ReasonCode {
     /// Every code, in the order they were introduced.
-    pub const ALL: [ReasonCode; 28] = [
+    pub const ALL: [ReasonCode; 29] = [
         ReasonCode::Frozen,
         ReasonCode::AgentRevoked,
         ReasonCode::GradeTooLow,
@@ -137,6 +139,7 @@ impl ReasonCode {
         ReasonCode::OutsideHours,
         ReasonCode::OverExposure,
         ReasonCode::PriceJumped,
+        ReasonCode::OfferAnswered,
     ];
 
     /// The word stored and sent.
@@ -170,6 +173,7 @@ impl ReasonCode {
             ReasonCode::OutsideHours => "outside_hours",
             ReasonCode::OverExposure => "over_exposure",
             ReasonCode::PriceJumped => "price_jumped",
+            ReasonCode::OfferAnswered => "offer_answered",
         }
     }
 
@@ -278,7 +282,7 @@ mod tests {
             assert_eq!(code as usize, i, "every code is listed, in order");
         }
         assert_eq!(ReasonCode::from_word("because"), None);
-        assert_eq!(ReasonCode::PriceJumped as usize + 1, ReasonCode::ALL.len());
+        assert_eq!(ReasonCode::OfferAnswered as usize + 1, ReasonCode::ALL.len());
     }
 
     #[test]

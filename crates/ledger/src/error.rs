@@ -51,11 +51,6 @@ pub enum LedgerError {
         /// The payment it belongs to.
         payment: PaymentId,
     },
-    /// The nonce that the payee prescribes was signed before.
-    #[error(
-        "The payee asks with a challenge that was answered before. Ask it for a new one; nothing was paid for this one."
-    )]
-    NonceUsed,
     /// No such agent.
     #[error("There is no agent “{name}” at this desk.")]
     NoAgent {

@@ -2,14 +2,14 @@
 
 use crate::error::LedgerError;
 use crate::event::{Answer, Event, Later, Order, SharedHold};
-use crate::facts::{Alarm, Facts};
+use crate::facts::{Alarm, Facts, Sighting};
 use crate::rows::*;
 use crate::signals;
 use crate::store::Tx;
 use crate::{Grant, Ledger, fresh_tail, read, turned_down};
 use alloy_primitives::B256;
 use imprest_domain::{
-    AgentId, ApprovalId, Asset, Authorization, Effect, Outcome, PayeeStanding, PaymentId, Reason,
+    ApprovalId, Asset, Authorization, Effect, Outcome, PayeeStanding, PaymentId, Reason,
     ReasonCode, Remedy, ValidityWindow, Verdict,
 };
 use jiff::SignedDuration;
@@ -168,7 +168,8 @@ impl Ledger {
             .write(move |tx| {
                 let facts = facts(tx, &order, alarm)?;
                 let seen = facts.sightings(&order, &asset);
-                Ok(Preview { verdict: facts.decide(&order, &seen, false), payee: facts.payee })
+                let verdict = decide(tx, &facts, &order, &seen)?;
+                Ok(Preview { verdict, payee: facts.payee })
             })
             .await
     }
@@ -238,6 +239,20 @@ fn facts(tx: &mut Tx<'_>, order: &Order, alarm: Alarm) -> Result<Facts, LedgerEr
     Facts::load(tx.books, order, alarm, (tx.now, tx.clock_behind))
 }
 
+/// What the rules say to an order that nobody has said yes to.
+fn decide(
+    tx: &mut Tx<'_>,
+    facts: &Facts,
+    order: &Order,
+    seen: &[Sighting],
+) -> Result<Verdict, LedgerError> {
+    let verdict = facts.decide(order, seen, false);
+    Ok(match is_answered(tx, order)? {
+        true => turned_down(verdict, finding(ReasonCode::OfferAnswered, None)),
+        false => verdict,
+    })
+}
+
 fn decide_and_hold(
     tx: &mut Tx<'_>,
     order: Order,
@@ -250,7 +265,7 @@ fn decide_and_hold(
     }
     let facts = facts(tx, &order, alarm)?;
     let seen = facts.sightings(&order, asset);
-    let mut verdict = facts.decide(&order, &seen, false);
+    let mut verdict = decide(tx, &facts, &order, &seen)?;
     if verdict.outcome == Outcome::Ask {
         if let Some(payment) = same_question(tx, &facts.agent, &order)? {
             return Ok(Step::Known { payment });
@@ -365,11 +380,7 @@ fn approve_and_hold(
     let facts = facts(tx, &fresh, alarm)?;
     let seen = facts.sightings(&fresh, asset);
     let verdict = facts.decide(&fresh, &seen, true);
-    let answered = match fresh.nonce {
-        Some(nonce) => is_used(tx, &fresh.intent.agent, nonce)?,
-        None => false,
-    };
-    if answered || !asked.is_about(&fresh, &verdict) {
+    if is_answered(tx, &fresh)? || !asked.is_about(&fresh, &verdict) {
         let why = finding(ReasonCode::QuoteChanged, None);
         close_question(tx, approval, &asked, Answer::Changed, why)?;
         return Ok(ApprovedStep::Changed { payment });
@@ -390,15 +401,10 @@ fn approve_and_hold(
     Ok(ApprovedStep::Held { payment, account: facts.agent.account, authorization })
 }
 
-/// The nonce to sign: a random one, or the one that the payee's protocol prescribes, which must not
-/// have been signed before: two payments would then be one to the chain.
-fn nonce(tx: &mut Tx<'_>, order: &Order) -> Result<B256, LedgerError> {
+/// The nonce to sign: a random one, or the one that the payee's protocol prescribes.
+fn nonce(order: &Order) -> Result<B256, LedgerError> {
     if let Some(nonce) = order.nonce {
-        return if is_used(tx, &order.intent.agent, nonce)? {
-            Err(LedgerError::NonceUsed)
-        } else {
-            Ok(nonce)
-        };
+        return Ok(nonce);
     }
     let mut nonce = B256::ZERO;
     getrandom::fill(nonce.as_mut_slice())
@@ -406,8 +412,11 @@ fn nonce(tx: &mut Tx<'_>, order: &Order) -> Result<B256, LedgerError> {
     Ok(nonce)
 }
 
-fn is_used(tx: &mut Tx<'_>, agent: &AgentId, nonce: B256) -> Result<bool, LedgerError> {
-    Ok(tx.books.get::<NonceRow>((agent.clone(), nonce))?.is_some())
+/// Whether the nonce that the payee's protocol prescribes was signed before: two payments would
+/// then be one to the chain.
+fn is_answered(tx: &mut Tx<'_>, order: &Order) -> Result<bool, LedgerError> {
+    let Some(nonce) = order.nonce else { return Ok(false) };
+    Ok(tx.books.get::<NonceRow>((order.intent.agent.clone(), nonce))?.is_some())
 }
 
 /// Appends the hold: counters, accounts and the authorisation's fields, all in this transaction.
@@ -424,7 +433,7 @@ fn hold(
     if tx.clock_behind {
         return Err(LedgerError::ClockBehind);
     }
-    let nonce = nonce(tx, &order)?;
+    let nonce = nonce(&order)?;
     let now_s = u64::try_from(tx.now.as_second()).unwrap_or_default();
     let payee = &order.intent.payee;
     let authorization = Authorization {
@@ -557,7 +566,10 @@ fn close_question(
 }
 
 fn finding(code: ReasonCode, detail: Option<String>) -> Reason {
-    let remedy = if code == ReasonCode::QuoteChanged { Remedy::Agent } else { Remedy::Owner };
+    let remedy = match code {
+        ReasonCode::QuoteChanged | ReasonCode::OfferAnswered => Remedy::Agent,
+        _ => Remedy::Owner,
+    };
     Reason { detail, ..Reason::new(code, Effect::Deny, remedy) }
 }
 

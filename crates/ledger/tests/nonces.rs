@@ -3,11 +3,23 @@
 mod common;
 
 use common::*;
-use imprest_domain::{B256, Danger};
-use imprest_ledger::{Approved, FoundSpend, LedgerError, Order, Reserved};
+use imprest_domain::{B256, Danger, Outcome, PaymentState, ReasonCode, Remedy};
+use imprest_ledger::{Approved, FoundSpend, Order, Reserved};
 
 fn bound(desk: &Desk, byte: u8) -> Order {
     Order { nonce: Some(B256::repeat_byte(byte)), ..desk.order(1, None) }
+}
+
+/// A refusal like any other: with its reason, and written down.
+async fn refused_as_answered(desk: &Desk, byte: u8) {
+    let Reserved::Refused { payment, verdict } = desk.ask(bound(desk, byte)).await else {
+        panic!("not refused");
+    };
+    assert_eq!(verdict.outcome, Outcome::Deny);
+    let reason = &verdict.reasons[0];
+    assert_eq!((reason.code, reason.remedy), (ReasonCode::OfferAnswered, Remedy::Agent));
+    let written = desk.ledger.payment(&payment).await.expect("is there");
+    assert_eq!(written.state, PaymentState::Refused);
 }
 
 #[tokio::test]
@@ -17,13 +29,11 @@ async fn a_prescribed_nonce_is_signed_once() {
         panic!("not granted");
     };
     assert_eq!(grant.authorization().nonce, B256::repeat_byte(7));
-    let again = desk.ledger.reserve(bound(&desk, 7), usdc(), Danger::Calm, MINUTES).await;
-    assert!(matches!(again, Err(LedgerError::NonceUsed)), "{again:?}");
+    refused_as_answered(&desk, 7).await;
     // Given back unsigned, it is still the one nonce of that one payment.
     desk.ledger.void(grant, "not signed".into()).await.expect("voids");
     let desk = desk.again().await;
-    let again = desk.ledger.reserve(bound(&desk, 7), usdc(), Danger::Calm, MINUTES).await;
-    assert!(matches!(again, Err(LedgerError::NonceUsed)), "{again:?}");
+    refused_as_answered(&desk, 7).await;
     desk.whole().await;
 }
 
@@ -56,8 +66,7 @@ async fn a_nonce_that_the_chain_told_of_is_not_signed_again() {
     };
     assert!(desk.ledger.spend_found(found).await.expect("books"));
     let desk = desk.again().await;
-    let asked = desk.ledger.reserve(bound(&desk, 7), usdc(), Danger::Calm, MINUTES).await;
-    assert!(matches!(asked, Err(LedgerError::NonceUsed)), "{asked:?}");
+    refused_as_answered(&desk, 7).await;
     assert!(matches!(desk.ask(bound(&desk, 9)).await, Reserved::Granted { .. }));
     desk.whole().await;
 }
@@ -66,11 +75,11 @@ async fn a_nonce_that_the_chain_told_of_is_not_signed_again() {
 #[tokio::test]
 async fn a_yes_to_an_answered_challenge_ends_the_question() {
     let desk = Desk::open(10, 100).await;
-    let Reserved::Granted { .. } = desk.ask(bound(&desk, 7)).await else { panic!("not granted") };
     let dear = Order { nonce: Some(B256::repeat_byte(7)), ..desk.order(20, None) };
     let Reserved::Asked { approval, .. } = desk.ask(dear.clone()).await else {
         panic!("not asked")
     };
+    let Reserved::Granted { .. } = desk.ask(bound(&desk, 7)).await else { panic!("not granted") };
     let answered = desk.ledger.approve(&approval, dear, usdc(), Danger::Calm).await;
     assert!(matches!(answered, Ok(Approved::Changed { .. })), "{answered:?}");
     desk.whole().await;

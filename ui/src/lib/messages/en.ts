@@ -703,6 +703,7 @@ export const en = {
     outside_hours: 'Hours of the day',
     over_exposure: 'Open at once',
     price_jumped: 'Usual price',
+    offer_answered: 'Offer',
   },
 
   settings: {
