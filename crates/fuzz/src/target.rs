@@ -18,7 +18,7 @@ pub struct Target {
     parse: fn(&[u8]) -> bool,
 }
 
-/// Every parser of what comes from a file.
+/// Every parser of what comes from a file or from a payee.
 pub const TARGETS: &[Target] = &[
     Target {
         name: "vault_file",
@@ -55,6 +55,36 @@ pub const TARGETS: &[Target] = &[
         of: "backup",
         alter: json_or_bytes,
         parse: imprest_backup::fuzzing::manifest,
+    },
+    Target {
+        name: "x402_v2",
+        of: "rails",
+        alter: json_or_bytes,
+        parse: imprest_rails::fuzzing::x402_v2,
+    },
+    Target {
+        name: "x402_v1",
+        of: "rails",
+        alter: json_or_bytes,
+        parse: imprest_rails::fuzzing::x402_v1,
+    },
+    Target {
+        name: "payment_charge",
+        of: "rails",
+        alter: json_or_bytes,
+        parse: imprest_rails::fuzzing::payment_charge,
+    },
+    Target {
+        name: "payment_challenge",
+        of: "rails",
+        alter: alter::bytes,
+        parse: imprest_rails::fuzzing::payment_challenge,
+    },
+    Target {
+        name: "receipt",
+        of: "rails",
+        alter: json_or_bytes,
+        parse: imprest_rails::fuzzing::receipt,
     },
 ];
 
@@ -161,6 +191,23 @@ mod tests {
     #[test]
     fn manifests() {
         assert!(short("manifest").accepted > 30);
+    }
+
+    #[test]
+    fn offers_of_x402() {
+        assert!(short("x402_v2").accepted > 30);
+        assert!(short("x402_v1").accepted > 30);
+    }
+
+    #[test]
+    fn payment_challenges() {
+        assert!(short("payment_charge").accepted > 30);
+        assert!(short("payment_challenge").accepted > 30);
+    }
+
+    #[test]
+    fn receipts() {
+        assert!(short("receipt").accepted > 30);
     }
 
     #[test]

@@ -14,6 +14,8 @@
 mod error;
 #[cfg(test)]
 mod fixtures;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod json;
 mod mpp;

@@ -45,13 +45,13 @@ pub struct Receipt {
     pub success: bool,
     /// The transaction it names.
     pub transaction: Option<B256>,
-    /// The CAIP-2 network it names, at most 60 characters.
+    /// The CAIP-2 network it names, the first 60 characters.
     pub network: Option<String>,
     /// Who it says paid.
     pub payer: Option<Address>,
     /// How much it says was taken, in atomic units.
     pub amount: Option<Units>,
-    /// Its word for what went wrong, at most 120 characters.
+    /// Its word for what went wrong, the first 120 characters.
     pub error: Option<String>,
 }
 
