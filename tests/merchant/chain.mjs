@@ -2,8 +2,9 @@
 //
 // Starts the anvil of the practice kit on a free port, deploys Circle's FiatTokenV2_2 behind its
 // proxy, initialises it as the real one was, and mints to BUYER, on a chain that bears the id
-// CHAIN_ID. Prints {"ready":true,...}; ends,
-// and takes anvil with it, when its standard input closes.
+// CHAIN_ID. With CONTRACT its proxy stands at that address, as on the real chain of that id; with
+// NAME the token is called so; with BLOCKS it makes a block a second once it is ready. Prints
+// {"ready":true,...}; ends, and takes anvil with it, when its standard input closes.
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -14,7 +15,9 @@ import {
   defineChain,
   encodeDeployData,
   http,
+  keccak256,
   publicActions,
+  toHex,
 } from "viem";
 import { mnemonicToAccount } from "viem/accounts";
 
@@ -27,6 +30,8 @@ const PHRASE = "test test test test test test test test test test test junk";
 
 const buyer = setting("BUYER", /^0x[0-9a-fA-F]{40}$/);
 const CHAIN_ID = Number(setting("CHAIN_ID", /^[1-9][0-9]{0,14}$/));
+const CONTRACT = process.env.CONTRACT;
+const NAME = process.env.NAME ?? "USD Coin";
 const account = (addressIndex) => mnemonicToAccount(PHRASE, { addressIndex });
 
 function freePort() {
@@ -78,6 +83,17 @@ function linked({ bytecode, linkReferences }, library) {
   return code;
 }
 
+/** Puts a proxy that was just made at another address: its code, and the two slots it starts with. */
+async function placed(client, from, to) {
+  await client.request({ method: "anvil_setCode", params: [to, await client.getCode({ address: from })] });
+  for (const name of ["org.zeppelinos.proxy.implementation", "org.zeppelinos.proxy.admin"]) {
+    const slot = keccak256(toHex(name));
+    const value = await client.getStorageAt({ address: from, slot });
+    await client.request({ method: "anvil_setStorageAt", params: [to, slot, value] });
+  }
+  return to;
+}
+
 async function deployUsdc(client) {
   const [owner, admin, minter] = [account(0), account(1), account(2)];
   const mined = async (hash) => {
@@ -94,14 +110,15 @@ async function deployUsdc(client) {
   const proxy = await artifact("v1/FiatTokenProxy.sol/FiatTokenProxy.json");
   const library = await deploy(checker.abi, checker.bytecode);
   const implementation = await deploy(token.abi, linked(token, library));
-  const address = await deploy(proxy.abi, proxy.bytecode, [implementation]);
+  const deployed = await deploy(proxy.abi, proxy.bytecode, [implementation]);
+  const address = CONTRACT ? await placed(client, deployed, CONTRACT) : deployed;
   const write = async (abi, functionName, args, from = owner) =>
     mined(await client.writeContract({ account: from, address, abi, functionName, args }));
   // The proxy's admin cannot call through it, so the admin has to be somebody else.
   await write(proxy.abi, "changeAdmin", [admin.address]);
   const o = owner.address;
-  await write(token.abi, "initialize", ["USD Coin", "USDC", "USD", 6, minter.address, o, o, o]);
-  await write(token.abi, "initializeV2", ["USD Coin"]);
+  await write(token.abi, "initialize", [NAME, "USDC", "USD", 6, minter.address, o, o, o]);
+  await write(token.abi, "initializeV2", [NAME]);
   await write(token.abi, "initializeV2_1", [account(3).address]);
   await write(token.abi, "initializeV2_2", [[], "USDC"]);
   await write(token.abi, "configureMinter", [minter.address, 10n ** 18n], minter);
@@ -113,7 +130,7 @@ const port = await freePort();
 const rpcUrl = `http://127.0.0.1:${port}`;
 const anvil = spawn(
   anvilBinary(),
-  ["--host", "127.0.0.1", "--port", String(port), "--chain-id", String(CHAIN_ID), "--silent"],
+  ["--host", "127.0.0.1", "--port", String(port), "--chain-id", String(CHAIN_ID), "--slots-in-an-epoch", "1", "--silent"],
   { stdio: "ignore" },
 );
 anvil.once("error", (error) => {
@@ -135,13 +152,14 @@ const client = createWalletClient({ chain, transport: http(rpcUrl), pollingInter
 );
 await answering(client);
 const usdc = await deployUsdc(client);
+if (process.env.BLOCKS) await client.request({ method: "evm_setIntervalMining", params: [1] });
 console.log(
   JSON.stringify({
     ready: true,
     rpc: rpcUrl,
     chain_id: CHAIN_ID,
     usdc,
-    usdc_name: "USD Coin",
+    usdc_name: NAME,
     usdc_version: "2",
   }),
 );

@@ -60,6 +60,17 @@ pub struct PracticeAddresses {
 }
 
 impl PracticeAddresses {
+    fn of(process: &Started) -> Result<PracticeAddresses, Obstacle> {
+        Ok(PracticeAddresses {
+            rpc: process.ready_text("/practice/rpc")?,
+            shop: process.ready_text("/practice/shop")?,
+            usdc: process.ready_text("/practice/usdc")?,
+            chain_id: process.ready()["practice"]["chain_id"]
+                .as_u64()
+                .ok_or_else(|| Obstacle::new("The desk did not tell its chain's id."))?,
+        })
+    }
+
     /// The address of one of the corner shop's goods, such as `weather`.
     pub fn good(&self, name: &str) -> String {
         format!("{}/{name}", self.shop.trim_end_matches('/'))
@@ -168,6 +179,19 @@ impl Desk {
         Ok(desk)
     }
 
+    /// Starts a desk on a network that is asked by way of `rpc_urls`, in an empty folder.
+    ///
+    /// # Errors
+    /// When the desk is not made or does not get ready.
+    pub fn serve_on(data: &Path, network: &str, rpc_urls: &[&str]) -> Result<Desk, Obstacle> {
+        let mut desk = Desk::at(data)?;
+        let nodes = rpc_urls.iter().flat_map(|url| ["--rpc", url]);
+        let words: Vec<_> = ["init", "--network", network].into_iter().chain(nodes).collect();
+        desk.owner(&words)?.done()?;
+        desk.serve()?;
+        Ok(desk)
+    }
+
     /// Starts a practice desk in `data`, creating it first if there is none.
     ///
     /// # Errors
@@ -221,21 +245,14 @@ impl Desk {
     pub fn serve(&mut self) -> Result<&Ready, Obstacle> {
         self.kill();
         let mut command = self.command()?;
-        command.args(["serve", "--practice", "--passphrase-stdin", "--data"]).arg(&self.data);
+        command.args(["serve", "--passphrase-stdin", "--data"]).arg(&self.data);
         let process = Started::start(&mut command, Some(PASSPHRASE), PATIENCE)?;
-        let practice = PracticeAddresses {
-            rpc: process.ready_text("/practice/rpc")?,
-            shop: process.ready_text("/practice/shop")?,
-            usdc: process.ready_text("/practice/usdc")?,
-            chain_id: process.ready()["practice"]["chain_id"]
-                .as_u64()
-                .ok_or_else(|| Obstacle::new("The desk did not tell its chain's id."))?,
+        let practice = match process.ready()["practice"].is_object() {
+            true => Some(PracticeAddresses::of(&process)?),
+            false => None,
         };
-        let ready = Ready {
-            url: process.ready_text("/url")?,
-            mcp: process.ready_text("/mcp")?,
-            practice: Some(practice),
-        };
+        let ready =
+            Ready { url: process.ready_text("/url")?, mcp: process.ready_text("/mcp")?, practice };
         Ok(&self.running.insert((process, ready)).1)
     }
 

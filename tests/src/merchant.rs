@@ -128,7 +128,10 @@ impl OwnChain {
     /// # Errors
     /// When the practice kit or Node.js is missing.
     pub fn with_id(chain_id: u64, buyer: &str) -> Result<OwnChain, Obstacle> {
-        let mut command = script("merchant", "chain.mjs")?;
+        OwnChain::made_by(script("merchant", "chain.mjs")?, chain_id, buyer)
+    }
+
+    fn made_by(mut command: Command, chain_id: u64, buyer: &str) -> Result<OwnChain, Obstacle> {
         command.env("BUYER", buyer).env("CHAIN_ID", chain_id.to_string());
         let process = Started::start(&mut command, None, PATIENCE)?;
         let terms = Terms {
@@ -139,6 +142,20 @@ impl OwnChain {
             usdc_version: process.ready_text("/usdc_version")?,
         };
         Ok(OwnChain { _process: process, terms })
+    }
+
+    /// A chain as it is known under the id of Base Sepolia: the contract at its public address, and
+    /// a block a second. `buyer` has 100 USDC.
+    ///
+    /// # Errors
+    /// When the practice kit or Node.js is missing.
+    pub fn like_base_sepolia(buyer: &str) -> Result<OwnChain, Obstacle> {
+        let mut command = script("merchant", "chain.mjs")?;
+        command
+            .env("CONTRACT", "0x036CbD53842c5426634e7929541eC2318f3dCF7e")
+            .env("NAME", "USDC")
+            .env("BLOCKS", "1");
+        OwnChain::made_by(command, OwnChain::V1_CHAIN_ID, buyer)
     }
 
     /// What a seller on this chain has to know.

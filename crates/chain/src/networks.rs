@@ -325,13 +325,19 @@ mod tests {
     fn the_built_in_registry_is_whole() {
         let networks = Networks::built_in().expect("the embedded registry parses");
         let keys: Vec<_> = networks.all().iter().map(|n| n.key.as_str()).collect();
-        assert_eq!(keys, ["practice", "base-sepolia", "base"]);
+        let real =
+            ["base-sepolia", "base", "ethereum", "polygon", "arbitrum", "optimism", "avalanche"];
+        assert_eq!(keys[0], "practice");
+        assert_eq!(keys[1..], real);
         let practice = networks.practice().expect("there is a practice network");
         assert!(practice.assets.is_empty(), "its contract is not known before deployment");
         let placed = practice.unplaced[0].place(practice.chain_id, Address::repeat_byte(7));
         assert_eq!(placed.id.network(), practice.caip2());
         for network in networks.all().iter().filter(|n| !n.practice) {
             assert_eq!(network.assets.len(), 1, "{}", network.key);
+            // What was reserved is given back on the word of more than one.
+            let hosts: HashSet<_> = network.rpc_urls.iter().map(Url::host_str).collect();
+            assert!(hosts.len() >= 2, "{}", network.key);
             assert_eq!(network.asset(network.assets[0].id.contract), network.assets.first());
         }
         // Base Sepolia's USDC has another EIP-712 name than Base's.
@@ -366,7 +372,8 @@ mod tests {
             ("decimals = 6", "decimals = 25"),
             ("decimals = 6", "decimals = 6.5"),
             ("rpc_urls = []", "rpc_urls = [\"http://127.0.0.1:1\"]"),
-            ("rpc_urls = [\"https://sepolia.base.org\"]", "rpc_urls = []"),
+            ("rpc_urls = [\"https://sepolia.base.org\", ", "rpc_urls = [1, "),
+            ("practice = true", "practice = false"),
             ("https://sepolia.base.org", "ftp://sepolia.base.org"),
             ("https://sepolia.base.org", "sepolia"),
             ("https://sepolia.basescan.org", "javascript:alert(1)"),

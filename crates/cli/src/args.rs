@@ -86,6 +86,8 @@ pub enum Command {
 Examples:
   imprest init --practice
   imprest init --practice --data ~/desk --passphrase-stdin < passphrase.txt
+  imprest init --network base-sepolia --data ~/real-desk
+  imprest init --network base --rpc https://rpc.example/KEY --data ~/real-desk
 
 Write the words on paper. They open the desk when the passphrase is lost, and nobody can give
 them to you again.")]
@@ -183,6 +185,9 @@ While a signal is open, agents may do less unasked: see the grade in force in `i
     /// Names local addresses that agents may reach in spite of the private-address guard
     #[command(subcommand, arg_required_else_help = true)]
     Hosts(HostsCommand),
+    /// Lists the networks, and chooses the nodes that are asked about the desk's own
+    #[command(args_conflicts_with_subcommands = true)]
+    Networks(NetworksArgs),
     /// Locks the vault: reading goes on, signing does not
     #[command(after_help = "Example:\n  imprest lock")]
     Lock,
@@ -312,15 +317,32 @@ Exits as fetch does: 0 paid, 3 refused, 4 still waiting for the owner.")]
 /// `imprest init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Makes a desk for the practice network, whose money is worth nothing
-    #[arg(long)]
+    /// Makes a desk for the practice network, whose money is worth nothing; so it is without this
+    #[arg(long, conflicts_with = "network")]
     pub practice: bool,
+    /// Makes a desk for a real network, by the name that `imprest networks` gives it
+    #[arg(long, value_name = "NETWORK")]
+    pub network: Option<String>,
+    /// A node of that network to ask instead of the usual ones; may be given up to four times
+    #[arg(long, value_name = "URL", requires = "network")]
+    pub rpc: Vec<String>,
 }
+
+impl InitArgs {
+    /// The network that was asked for, if one was.
+    pub fn network(&self) -> Option<String> {
+        self.practice.then(|| PRACTICE.to_owned()).or_else(|| self.network.clone())
+    }
+}
+
+/// The practice network's name in the registry.
+pub const PRACTICE: &str = "practice";
 
 /// `imprest serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Runs on the practice network, which is started along with the desk
+    /// Runs on the practice network, which is started along with the desk; a folder whose desk is on
+    /// another one is refused
     #[arg(long)]
     pub practice: bool,
     /// Where agents connect; on this machine only

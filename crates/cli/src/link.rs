@@ -23,7 +23,7 @@ pub struct Context {
 
 /// Commands that work on the books alone when no desk runs. Freezing is among them because
 /// whoever wants less may always have it, and thawing so that nobody is stuck with a freeze.
-const ON_BOOKS: [&str; 25] = [
+const ON_BOOKS: [&str; 27] = [
     "agents",
     "agent",
     "activity",
@@ -32,6 +32,8 @@ const ON_BOOKS: [&str; 25] = [
     "verify",
     "export_csv",
     "hosts",
+    "networks",
+    "set_nodes",
     "shared_budgets",
     "signals",
     "rehearse",

@@ -14,6 +14,7 @@ mod doctor;
 mod fault;
 mod keep;
 mod link;
+mod networks;
 mod owner;
 mod passphrase;
 mod read;
@@ -119,6 +120,7 @@ async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
         Command::Key(command) => vault::key(context, command).await,
         Command::Refill { name, amount } => owner::refill(context, &name, &amount).await,
         Command::Hosts(command) => owner::hosts(context, command).await,
+        Command::Networks(args) => networks::networks(context, args).await,
         Command::Status => read::status(context).await,
         Command::Activity(args) => read::activity(context, &args).await,
         Command::Evidence { payment } => read::evidence(context, &payment).await,

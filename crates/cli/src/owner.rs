@@ -32,6 +32,7 @@ pub async fn init(context: &Context, args: &InitArgs) -> Result<End, Fault> {
             "keychain": vault.keychain,
             "data_dir": folder,
             "practice": status.practice,
+            "network": status.network.id,
             "treasury": status.network.treasury,
         });
         context.screen.document(&document)?;
@@ -55,7 +56,7 @@ pub async fn init(context: &Context, args: &InitArgs) -> Result<End, Fault> {
     let facts = [("folder", folder), ("treasury", status.network.treasury.unwrap_or_default())];
     screen.facts(0, &facts)?;
     screen.line("")?;
-    screen.line("Next: imprest serve --practice")?;
+    screen.line("Next: imprest serve")?;
     Ok(End::Done)
 }
 
@@ -74,25 +75,41 @@ async fn init_running(context: &Context) -> Result<(NewVault, DeskStatus), Fault
 
 async fn init_folder(context: &Context, args: &InitArgs) -> Result<(NewVault, DeskStatus), Fault> {
     let mut options = DeskOptions::new(context.folder.clone());
-    options.practice = args.practice;
+    options.network = args.network();
     options.serve = false;
     let desk = Desk::open(options).await?;
-    let made = make_vault(context, &desk).await;
+    let made = make_vault(context, &desk, &args.rpc).await;
     desk.close().await;
     made
 }
 
-async fn make_vault(context: &Context, desk: &Desk) -> Result<(NewVault, DeskStatus), Fault> {
+async fn make_vault(
+    context: &Context,
+    desk: &Desk,
+    rpc: &[String],
+) -> Result<(NewVault, DeskStatus), Fault> {
     let status = desk.status().await?;
     if status.stage != "new" {
         return Err(Fault::input(
             format!("There is a desk in {} already.", context.folder.display()),
-            "Run it with `imprest serve --practice`, or choose another folder with --data.",
+            "Run it with `imprest serve`, or choose another folder with --data.",
         ));
     }
     let passphrase = context.passphrase.choose()?;
     let vault = desk.create_vault(passphrase.expose().to_owned()).await?;
-    Ok((vault, desk.status().await?))
+    let status = desk.status().await?;
+    if !rpc.is_empty()
+        && let Some(network) = desk.networks().await?.into_iter().find(|row| row.own)
+        && let Err(problem) = desk.set_nodes(network.key.clone(), rpc.to_vec()).await
+    {
+        // The desk is made and its words have to be shown; its nodes can be chosen again.
+        note(&problem.message);
+        note(&format!(
+            "The usual nodes are asked. Choose others with: imprest networks set-rpc {} URL",
+            network.key
+        ));
+    }
+    Ok((vault, status))
 }
 
 /// The words in columns, read downwards as one writes them down.

@@ -1,6 +1,6 @@
 //! The desk without a window: opened, announced in one line, and closed in order when told to.
 
-use crate::args::ServeArgs;
+use crate::args::{PRACTICE, ServeArgs};
 use crate::fault::{End, Fault};
 use crate::link::{Context, unlock};
 use crate::passphrase::Source;
@@ -22,7 +22,7 @@ pub async fn serve(context: &Context, args: &ServeArgs) -> Result<End, Fault> {
     let stopped = told_to_stop()?;
     tokio::pin!(stopped);
     let mut options = DeskOptions::new(context.folder.clone());
-    options.practice = args.practice;
+    options.network = args.practice.then(|| PRACTICE.to_owned());
     options.listen = args.listen;
     let desk = tokio::select! {
         desk = Desk::open(options) => desk?,

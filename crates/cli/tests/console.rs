@@ -126,6 +126,8 @@ fn help_says_what_every_command_does() {
         "hosts allow",
         "hosts list",
         "hosts remove",
+        "networks",
+        "networks set-rpc",
         "lock",
         "unlock",
         "recover",

@@ -80,7 +80,7 @@ fn interfaces() -> BTreeMap<String, String> {
     all! {
         ActivityFilter ActivityPage ActivityRow AgentPage AgentRow ApprovalCard BackupMade
         BackupProgress BackupView BookLine Books BudgetForm Changed DeskStatus EventView Evidence
-        Exported ExportedKeyView Finding NetworkView NewCredential NewVault Overview Pace Problem
+        Exported ExportedKeyView Finding NetworkRow NetworkView NewCredential NewVault Overview Pace Problem
         RehearsalView RuleCount SharedView SignalView TreasuryView Verified WayView WindowRow Words
     }
 }

@@ -36,6 +36,8 @@ macro_rules! command_table {
             raise backup(path: String, passphrase: String, replace: bool) -> BackupMade;
             /// How far the backup that is being made is.
             read backup_progress() -> BackupProgress;
+            /// The networks of the registry, the desk's own first.
+            read networks() -> Vec<NetworkRow>;
             /// Local addresses that agents may reach.
             read hosts() -> Vec<String>;
             /// Budgets that several agents share, oldest first.
@@ -123,6 +125,9 @@ macro_rules! command_table {
 
             /// Lets agents reach a local address in spite of the private-address guard.
             raise allow_host(host: String) -> Vec<String>;
+            /// Chooses the nodes that are asked about the desk's own network; none stands for the
+            /// registry's.
+            raise set_nodes(network: String, urls: Vec<String>) -> Vec<NetworkRow>;
             /// Takes that leave back.
             lower remove_host(host: String) -> Vec<String>;
         }

@@ -10,8 +10,8 @@ use crate::teller::DeskTeller;
 use crate::trust::Trust;
 use crate::view::{ApprovalCard, Changed, Problem};
 use crate::warn::Warned;
-use crate::{jobs, locks, owner, restored};
-use imprest_chain::{Chain, Network, Networks};
+use crate::{jobs, locks, networks, owner, restored};
+use imprest_chain::{Chain, Network};
 use imprest_domain::{Address, AgentId, Asset, Payee};
 use imprest_gateway::Door;
 use imprest_ledger::{Clock, Ledger, LedgerError, Locks, OpenOptions, Restored};
@@ -68,8 +68,9 @@ impl fmt::Debug for KeychainChoice {
 pub struct DeskOptions {
     /// Its data folder.
     pub data_dir: PathBuf,
-    /// Practice money; the only kind there is so far.
-    pub practice: bool,
+    /// The network it pays on, by its key in the registry: what the folder’s settings say, else
+    /// practice, when absent.
+    pub network: Option<String>,
     /// Where agents connect; loopback only. The last port, or 4020, or a free one, when absent.
     pub listen: Option<SocketAddr>,
     /// Whether to run: network, agents' door, owner's socket and jobs. Otherwise the books only.
@@ -90,11 +91,11 @@ pub struct DeskOptions {
 }
 
 impl DeskOptions {
-    /// A running practice desk with the system's keychain.
+    /// A running desk on the folder's own network, or practice, with the system's keychain.
     pub fn new(data_dir: PathBuf) -> DeskOptions {
         DeskOptions {
             data_dir,
-            practice: true,
+            network: None,
             listen: None,
             serve: true,
             kdf: None,
@@ -164,7 +165,9 @@ pub(crate) struct Inner {
     pub(crate) network: Network,
     pub(crate) rails: Rails,
     /// The network is there only while the desk serves.
-    pub(crate) chain: Option<Chain>,
+    chain: RwLock<Option<Chain>>,
+    /// Whether the asset's contract was found to be what the registry says.
+    pub(crate) confirmed: AtomicBool,
     pub(crate) practice: Mutex<Option<Practice>>,
     pub(crate) shop_origin: Option<String>,
     endpoints: RwLock<Endpoints>,
@@ -215,19 +218,13 @@ impl Desk {
     /// A [`Problem`] for a folder that cannot be used or is in use, books that cannot be opened, a
     /// port that is taken, or a practice network that does not start. Nothing keeps running then.
     pub async fn open(options: DeskOptions) -> Result<Desk, Problem> {
-        if !options.practice {
-            return Err(Problem::new(
-                ErrorCode::Unavailable,
-                "This version pays with practice money only.",
-                "Start with --practice.",
-            ));
-        }
         let place = Place::new(options.data_dir.clone());
         place.make()?;
         let lock = place.take()?;
         // A folder in which a restore was stopped midway holds no books to be opened.
         let note = imprest_backup::pending(place.dir())?;
         let settings = place.load_settings()?;
+        let network = networks::of_folder(options.network.as_deref(), settings.as_ref())?;
         let vault = open_vault(&place)?;
         if vault.is_some() {
             books_must_be_there(&place)?;
@@ -235,24 +232,26 @@ impl Desk {
         let clock = OpenOptions { clock: options.clock.clone(), ..OpenOptions::default() };
         let ledger = Ledger::open_with(&place.ledger(), clock).await?;
         let restored = restored::of(place.dir(), note, &ledger).await?;
-        let network = Networks::built_in()
-            .ok()
-            .and_then(|networks| networks.practice().cloned())
-            .ok_or_else(|| {
-            Problem::new(ErrorCode::Internal, "There is no practice network.", "Report this fault.")
-        })?;
-        let practice = match options.serve {
+        let practice = match options.serve && network.practice {
             true => Some(start_practice(&place, vault.as_deref()).await?),
             false => None,
         };
-        let asset = match (&practice, settings.as_ref().and_then(|s| s.asset.clone())) {
-            (Some(practice), _) => practice.asset().clone(),
-            (None, Some(asset)) => asset,
-            (None, None) => unplaced(&network)?,
+        let remembered = settings.as_ref().and_then(|s| s.asset.clone());
+        let asset = match (&practice, network.assets.first(), remembered) {
+            (Some(practice), ..) => practice.asset().clone(),
+            // The registry's word, and not that of a file anybody can edit.
+            (None, Some(asset), _) => asset.clone(),
+            (None, None, Some(asset)) => asset,
+            (None, None, None) => unplaced(&network)?,
+        };
+        let chain = match &practice {
+            Some(practice) => Some(practice.chain().clone()),
+            None if options.serve => Some(networks::connect(&ledger, &network, &asset).await?),
+            None => None,
         };
         let locks = locks::of(&ledger, settings.as_ref()).await?;
         let desk = Desk::assemble(
-            options, place, ledger, restored, locks, vault, network, asset, practice, lock,
+            options, place, ledger, restored, locks, vault, network, asset, chain, practice, lock,
         )?;
         if desk.inner.serves
             && let Err(problem) = desk.start(settings).await
@@ -274,6 +273,7 @@ impl Desk {
         vault: Option<Arc<Vault>>,
         network: Network,
         asset: Asset,
+        chain: Option<Chain>,
         practice: Option<Practice>,
         lock: File,
     ) -> Result<Desk, Problem> {
@@ -297,7 +297,7 @@ impl Desk {
         Ok(Desk {
             inner: Arc::new(Inner {
                 place,
-                practice_mode: options.practice,
+                practice_mode: network.practice,
                 serves: options.serve,
                 ledger,
                 vault: RwLock::new(vault),
@@ -313,9 +313,11 @@ impl Desk {
                 locks: RwLock::new(locks),
                 system_locks_note: RwLock::default(),
                 asset,
+                // The practice contract is the desk's own; any other has to be looked at.
+                confirmed: AtomicBool::new(network.practice),
                 network,
                 rails,
-                chain: practice.as_ref().map(|p| p.chain().clone()),
+                chain: RwLock::new(chain),
                 shop_origin: practice.as_ref().map(|p| origin_of(p.shop_url())),
                 practice: Mutex::new(practice),
                 endpoints: RwLock::new(endpoints),
@@ -369,14 +371,9 @@ impl Desk {
                 "port {kept}, which this desk's agents know, is taken by another program; they are served on {port} this time"
             );
         }
-        self.inner.place.save_settings(&Settings {
-            version: 1,
-            practice: self.inner.practice_mode,
-            asset: Some(self.inner.asset.clone()),
-            // A stand-in port is for this time only; a port that was asked for is kept.
-            port: if self.inner.listen.is_some() { port } else { kept_port.or(port) },
-            locks: None,
-        })?;
+        // A stand-in port is for this time only; a port that was asked for is kept.
+        let port = if self.inner.listen.is_some() { port } else { kept_port.or(port) };
+        self.inner.place.save_settings(&self.inner.settings(port))?;
         jobs::start(self);
         locks::start(self);
         owner::listen(self)?;
@@ -519,6 +516,29 @@ impl Inner {
     pub(crate) fn note_look(&self) {
         *self.looked.write().unwrap_or_else(PoisonError::into_inner) =
             (Instant::now(), Timestamp::now());
+    }
+
+    /// What the desk remembers about itself beside books and vault.
+    pub(crate) fn settings(&self, port: Option<u16>) -> Settings {
+        Settings {
+            // A program that knows no other network must not take this for its own.
+            version: if self.practice_mode { 1 } else { 2 },
+            practice: self.practice_mode,
+            network: (!self.practice_mode).then(|| self.network.key.clone()),
+            asset: Some(self.asset.clone()),
+            port,
+            locks: None,
+        }
+    }
+
+    /// The chain, while the desk serves.
+    pub(crate) fn chain(&self) -> Option<Chain> {
+        self.chain.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks other nodes from now on.
+    pub(crate) fn use_chain(&self, chain: Chain) {
+        *self.chain.write().unwrap_or_else(PoisonError::into_inner) = Some(chain);
     }
 
     /// Tells whoever watches that something changed.

@@ -2,9 +2,9 @@
 
 use crate::compare::{Comparisons, Floats};
 use crate::desk::Desk;
-use crate::restored;
-use crate::trust::{CONTRADICTS, keep_copy};
+use crate::trust::{ANOTHER_CONTRACT, CONTRADICTS, keep_copy};
 use crate::view::Problem;
+use crate::{networks, restored};
 use futures::StreamExt;
 use imprest_chain::{Chain, ChainError, Finding};
 use imprest_domain::{RELEASE_MARGIN_S, SignalKind, Subject};
@@ -139,18 +139,19 @@ impl ClockWatch {
 
 /// Compares open payments with the chain, about once a block and whenever something was sent.
 async fn reconcile(desk: Desk) {
-    let Some(chain) = desk.inner.chain.clone() else { return };
-    let block_time = Duration::from_millis(chain.network().block_time_ms.clamp(250, 15_000));
+    let block_time = Duration::from_millis(desk.inner.network.block_time_ms.clamp(250, 15_000));
     let mut searched_deep = HashMap::new();
     let mut comparisons = Comparisons::default();
     let mut compared = Instant::now();
     loop {
         let started = Instant::now();
+        // Asked for each time: the owner may have chosen other nodes.
+        let Some(chain) = desk.inner.chain() else { return };
         // Books of a backup differ from the chain until they have caught up with it.
         let due = compared.elapsed() >= desk.inner.compare_every
             && desk.inner.trust.unreconciled().is_none();
         let floats = if due { floats(&desk).await } else { None };
-        match look(&desk, &chain, &mut searched_deep).await {
+        match confirmed_look(&desk, &chain, &mut searched_deep).await {
             Ok(block) => {
                 note_reachable(&desk, true, Some(block));
                 if let Some(floats) = floats {
@@ -189,6 +190,24 @@ async fn compare(
     if let Err(error) = desk.compare_floats(chain, head, floats, comparisons).await {
         tracing::warn!(%error, "books and chain could not be compared");
     }
+}
+
+/// A look by way of a contract that is what the registry says; that is asked once.
+async fn confirmed_look(
+    desk: &Desk,
+    chain: &Chain,
+    searched_deep: &mut HashMap<String, Instant>,
+) -> Result<u64, ChainError> {
+    if !desk.inner.confirmed.load(Ordering::Relaxed) {
+        let confirmed = chain.confirm_asset().await;
+        if confirmed.as_ref().is_err_and(networks::is_another_contract) {
+            desk.inner.break_off(ANOTHER_CONTRACT);
+        }
+        confirmed?;
+        desk.inner.confirmed.store(true, Ordering::Relaxed);
+        desk.inner.changed(&["status", "overview"]);
+    }
+    look(desk, chain, searched_deep).await
 }
 
 /// One look at everything open; answers the newest block.

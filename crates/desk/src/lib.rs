@@ -22,6 +22,7 @@ mod limits;
 mod locks;
 #[cfg(target_os = "linux")]
 mod logind;
+mod networks;
 pub mod owner;
 mod owner_acts;
 mod pay;

@@ -353,7 +353,7 @@ mod tests {
         desk.close().await;
         let file = rusqlite::Connection::open(folder.path().join("ledger.db")).unwrap();
         let loose = r#"{"signing_idle_min":null,"window_idle_min":null,"with_session":false}"#;
-        let changed = file.execute("INSERT INTO desk VALUES (1, 0, 0, NULL, 0, ?)", [loose]);
+        let changed = file.execute("INSERT INTO desk VALUES (1, 0, 0, NULL, 0, ?, NULL)", [loose]);
         assert_eq!(changed.unwrap(), 1);
         drop(file);
         let desk = Desk::open(on_the_books(folder.path())).await.unwrap();

@@ -131,7 +131,7 @@ impl Desk {
     }
 
     async fn first_float(&self, agent: &Agent) -> Result<(), Problem> {
-        if !self.inner.practice_mode || self.inner.chain.is_none() {
+        if !self.inner.practice_mode || self.inner.chain().is_none() {
             return Ok(());
         }
         let floor = Units::new(FIRST_FLOAT_UNITS).unwrap_or_default();
@@ -393,11 +393,11 @@ impl Desk {
     }
 
     pub(crate) fn need_chain(&self) -> Result<imprest_chain::Chain, Problem> {
-        self.inner.chain.clone().ok_or_else(|| {
+        self.inner.chain().ok_or_else(|| {
             Problem::new(
                 ErrorCode::Unavailable,
                 "No desk is running, so there is no chain to ask.",
-                "Start one with `imprest serve --practice`.",
+                "Start one with `imprest serve`.",
             )
         })
     }

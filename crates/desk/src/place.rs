@@ -73,6 +73,9 @@ pub(crate) struct Settings {
     pub(crate) version: u32,
     /// Whether this desk runs on practice money; never changes.
     pub(crate) practice: bool,
+    /// The key of the network it pays on, if that is not the practice one; never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) network: Option<String>,
     /// The asset it pays in, once the network has been seen.
     pub(crate) asset: Option<Asset>,
     /// The port agents connect to; kept, so that their configuration stays true.
@@ -160,7 +163,7 @@ impl Place {
         struct Form {
             version: u32,
         }
-        if serde_json::from_str::<Form>(&text).is_ok_and(|form| form.version > 1) {
+        if serde_json::from_str::<Form>(&text).is_ok_and(|form| form.version > 2) {
             return Err(Problem::new(
                 ErrorCode::Disk,
                 format!("The settings {} were written by a newer version.", path.display()),
@@ -260,13 +263,23 @@ mod tests {
         place.take().expect("takes it again");
     }
 
+    fn settings_of(port: u16) -> Settings {
+        Settings {
+            version: 1,
+            practice: true,
+            network: None,
+            asset: None,
+            port: Some(port),
+            locks: None,
+        }
+    }
+
     #[test]
     fn settings_survive_and_strangers_are_refused() {
         let folder = TempDir::new().expect("a folder");
         let place = Place::new(folder.path().to_owned());
         assert_eq!(place.load_settings().expect("reads"), None);
-        let settings =
-            Settings { version: 1, practice: true, asset: None, port: Some(4020), locks: None };
+        let settings = settings_of(4020);
         place.save_settings(&settings).expect("writes");
         assert_eq!(place.load_settings().expect("reads"), Some(settings));
         for bad in [

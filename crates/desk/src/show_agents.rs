@@ -43,7 +43,7 @@ impl Desk {
         let agent = inner.ledger.find_agent(&agent).await?;
         let filter = PaymentFilter { agent: Some(agent.id.clone()), ..PaymentFilter::default() };
         let recent = inner.ledger.payments(&filter, None, PAGE_ACTIVITY).await?;
-        let float_on_chain = match &inner.chain {
+        let float_on_chain = match inner.chain() {
             Some(chain) => chain.balance(agent.address).await.ok().map(|u| inner.asset.format(u)),
             None => None,
         };

@@ -31,6 +31,10 @@ pub(crate) const CONTRADICTS: &str = "the books contradict themselves";
 /// Why nothing is signed while nobody knows yet.
 const PROVING: &str = "the books are still being proven";
 const STALE_WHY: &str = "the chain has not answered for a while";
+const UNCONFIRMED: &str = "the asset’s contract has not been confirmed on the chain yet";
+/// What is said when it was, and is not what the registry says.
+pub(crate) const ANOTHER_CONTRACT: &str =
+    "the asset’s contract on the chain is not the one this desk knows";
 
 /// What is known of the copy of the log's end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -142,6 +146,8 @@ impl Inner {
             halted(PROVING)
         } else if self.trust.unreconciled().is_some() {
             halted(FROM_A_BACKUP)
+        } else if self.serves && !self.confirmed.load(Ordering::Relaxed) {
+            halted(UNCONFIRMED)
         } else if self.serves && self.looked_ago() > STALE {
             halted(STALE_WHY)
         } else {

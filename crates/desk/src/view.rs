@@ -152,6 +152,26 @@ shapes! {
         pub treasury: Option<String>,
     }
 
+    /// A network of the registry.
+    pub struct NetworkRow {
+        /// "base-sepolia".
+        pub key: String,
+        /// "Base Sepolia".
+        pub name: String,
+        /// CAIP-2.
+        pub id: String,
+        /// Whether its money is worth nothing.
+        pub practice: bool,
+        /// Whether this desk pays on it.
+        pub own: bool,
+        /// The symbols of its assets, the one that is paid in first.
+        pub assets: Vec<String>,
+        /// The hosts of the nodes that are asked about it.
+        pub nodes: Vec<String>,
+        /// Whether the last read succeeded; of the desk's own network only.
+        pub reachable: bool,
+    }
+
     /// What a new vault gives its owner once.
     pub struct NewVault {
         /// The 24 recovery words.

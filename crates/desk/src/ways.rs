@@ -26,6 +26,10 @@ impl Desk {
         if let Some(vault) = self.inner.vault() {
             return Err(VaultError::AlreadyExists { path: vault.path().to_owned() }.into());
         }
+        // Before there is a vault: one whose network is not known could not be opened.
+        if !self.inner.practice_mode && self.inner.place.load_settings()?.is_none() {
+            self.inner.place.save_settings(&self.inner.settings(None))?;
+        }
         let way = self.default_way(passphrase).await;
         let kept = secret_slot(&way);
         let (way_word, keychain) = describe(&way);

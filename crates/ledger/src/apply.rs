@@ -77,6 +77,7 @@ impl Books {
             | Event::Reconciled { .. } => self.apply_to_restored(event, place),
             Event::LocksSet { version, locks } => self.set_locks(version, locks),
             Event::LocksTightened { version, locks } => self.tighten_locks(version, locks),
+            Event::NodesSet { version, nodes } => self.set_nodes(version, nodes),
             Event::ClockSet { to, hours, .. } => {
                 self.set_hours_back(minute_of(to))?;
                 for HourSet { holder, minutes } in hours {

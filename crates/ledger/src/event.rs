@@ -2,6 +2,7 @@
 
 use crate::error::LedgerError;
 use crate::locks::Locks;
+use crate::nodes::Nodes;
 use alloy_primitives::{Address, B256};
 use imprest_domain::{
     AgentId, AgentName, ApprovalId, AssetId, Authorization, Budget, Counted, Grade, HourUse,
@@ -537,6 +538,13 @@ events! {
         /// When they lock at the latest.
         locks: Locks,
     }
+    /// The owner chose the nodes that are asked about the chain.
+    NodesSet "nodes_set" {
+        /// The version of this event's form.
+        version: u32,
+        /// Their addresses, the preferred first; none stands for the network's own.
+        nodes: Nodes,
+    }
     /// Something looked odd; danger rises.
     SignalRaised "signal_raised" {
         /// What was seen.
@@ -657,6 +665,7 @@ impl Event {
                 | Event::RestoreSeen { .. }
                 | Event::Reconciled { .. }
                 | Event::LocksSet { .. }
+                | Event::NodesSet { .. }
                 | Event::ClockSet { .. }
                 | Event::PayeeTrusted { .. }
                 | Event::HostAllowed { .. }

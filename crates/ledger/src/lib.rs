@@ -19,6 +19,7 @@ mod grant;
 mod kept;
 mod locks;
 mod migrate;
+mod nodes;
 mod payments;
 mod proof;
 mod read;
@@ -46,6 +47,7 @@ pub use facts::Alarm;
 pub use found::{FoundSpend, StrangerSpend};
 pub use grant::{Grant, TransactionTerms, TreasuryGrant};
 pub use locks::{LOCK_MINUTES, Locks};
+pub use nodes::{NODE_BYTES_MAX, NODES_MAX, Nodes};
 pub use payments::OpenPayment;
 pub use read::{
     ApprovalRecord, BookBalance, COUNT_MAX, EventRecord, LastPaid, PaymentFilter, PaymentPage,

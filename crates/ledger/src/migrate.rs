@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The version of the tables; a file with a greater one is refused.
-pub(crate) const SCHEMA_VERSION: i64 = 3;
+pub(crate) const SCHEMA_VERSION: i64 = 4;
 /// The tables as they are now. The log's own has never changed.
-const SCHEMA: &str = include_str!("../migrations/0003_books.sql");
+const SCHEMA: &str = include_str!("../migrations/0004_books.sql");
 
 /// Projections of the first form.
 const FIRST_TABLES: [&str; 11] = [
@@ -40,6 +40,9 @@ const SECOND_TABLES: [&str; 8] = [
     "payments_text",
 ];
 
+/// What the third form had besides.
+const THIRD_TABLES: [&str; 2] = ["strangers", "nonces"];
+
 /// Makes the tables in an empty file, or brings an older file to the present form.
 ///
 /// # Errors
@@ -51,7 +54,8 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), LedgerEr
         SCHEMA_VERSION => {}
         0 => make(conn, path)?,
         1 => upgrade(conn, path, found, &[])?,
-        2 => upgrade(conn, path, found, &SECOND_TABLES)?,
+        2 => upgrade(conn, path, found, &[&SECOND_TABLES])?,
+        3 => upgrade(conn, path, found, &[&SECOND_TABLES, &THIRD_TABLES])?,
         ..SCHEMA_VERSION => {
             let why = format!("its version is {found}, which no desk writes");
             return Err(LedgerError::Unreadable { path: path.into(), why });
@@ -102,13 +106,13 @@ fn upgrade(
     conn: &mut Connection,
     path: &Path,
     from: i64,
-    more: &[&str],
+    more: &[&[&str]],
 ) -> Result<(), LedgerError> {
     let backup = back_up(conn, path, from)?;
     tracing::info!(backup = %backup.display(), "the ledger is brought to a newer form");
     conn.pragma_update(None, "foreign_keys", "OFF")?;
     let tx = conn.transaction()?;
-    for table in FIRST_TABLES.iter().chain(more) {
+    for table in FIRST_TABLES.iter().chain(more.iter().copied().flatten()) {
         tx.execute_batch(&format!("DROP TABLE {table}"))?;
     }
     tx.execute_batch(SCHEMA)?;

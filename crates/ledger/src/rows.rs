@@ -5,6 +5,7 @@ use crate::cell::{Cell, Json, column};
 use crate::error::LedgerError;
 use crate::event::Order;
 use crate::locks::Locks;
+use crate::nodes::Nodes;
 use crate::restored::Restored;
 use crate::table::{Row, Sql};
 use alloy_primitives::{Address, B256};
@@ -81,6 +82,7 @@ rows! {
         restored: Option<Json<Restored>>,
         account: u32,
         locks: Option<Json<Locks>>,
+        nodes: Option<Json<Nodes>>,
     }
     /// An agent.
     AgentRow in "agents" {
@@ -257,6 +259,7 @@ impl DeskRow {
         restored: None,
         account: 0,
         locks: None,
+        nodes: None,
     };
 }
 

@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use imprest_domain::{Address, B256, Budget, Units, Window};
 use imprest_ledger::{
-    Event, FoundSpend, Head, Ledger, LedgerError, Locks, NewAgent, Restored, SealKey,
+    Event, FoundSpend, Head, Ledger, LedgerError, Locks, NewAgent, Nodes, Restored, SealKey,
     StrangerSpend, mark_copy,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -211,6 +211,7 @@ async fn the_end_of_the_wait_cannot_be_forged() {
         Event::Reconciled { version: 1, block: 1, account: 1 },
         Event::Thawed {},
         Event::LocksSet { version: 1, locks: Locks::default() },
+        Event::NodesSet { version: 1, nodes: nodes(&["http://127.0.0.1:1"]) },
     ] {
         let (_desk, _shelf, copy) = copied().await;
         let ledger = open(&copy).await;
@@ -322,6 +323,30 @@ async fn no_shared_budget_is_refilled() {
     desk.whole().await;
 }
 
+fn nodes(urls: &[&str]) -> Nodes {
+    let urls: Vec<_> = urls.iter().map(|&url| url.to_owned()).collect();
+    urls.try_into().expect("fits")
+}
+
+/// Whoever chooses the nodes chooses what the desk believes: that takes the vault.
+#[tokio::test]
+async fn nodes_stand_in_the_log() {
+    let desk = Desk::with(budget(100, 1_000), Hands::at(NOON).options()).await;
+    desk.ledger.adopt(key()).await.expect("seals");
+    assert_eq!(desk.ledger.nodes().await.expect("reads"), None);
+    let two = nodes(&["https://one.example/key", "https://two.example"]);
+    desk.ledger.set_nodes(two.clone()).await.expect("the vault is open");
+    desk.ledger.close_seal().await.expect("closes");
+    let other = desk.ledger.set_nodes(nodes(&["http://127.0.0.1:1"])).await;
+    assert!(matches!(other, Err(LedgerError::Locked)), "{other:?}");
+    let desk = desk.again().await;
+    assert_eq!(desk.ledger.nodes().await.expect("reads"), Some(two));
+    desk.ledger.open_seal(key(), true).await.expect("opens");
+    desk.ledger.set_nodes(nodes(&[])).await.expect("back to the network's own");
+    assert_eq!(desk.ledger.nodes().await.expect("reads"), None);
+    desk.whole().await;
+}
+
 /// What locks sooner needs no vault; what stays open longer does, and nothing forged loosens.
 #[tokio::test]
 async fn locks_stand_in_the_log() {
@@ -357,9 +382,14 @@ async fn locks_stand_in_the_log() {
     assert_eq!(ledger.verify(None).await.expect("reads").faults, [""; 0]);
 }
 
-/// Books of the second form keep their log, their seal and what is remembered beside them.
+/// Books of an earlier form keep their log, their seal and what is remembered beside them.
 #[tokio::test]
-async fn books_of_the_second_form_are_brought_forward() {
+async fn books_of_an_earlier_form_are_brought_forward() {
+    brought_forward(include_str!("../migrations/0002_books.sql"), 2).await;
+    brought_forward(include_str!("../migrations/0003_books.sql"), 3).await;
+}
+
+async fn brought_forward(tables: &str, version: u32) {
     let desk = Desk::with(budget(100, 1_000), Hands::at(NOON).options()).await;
     desk.ledger.adopt(key()).await.expect("seals");
     let _held = desk.held(40).await;
@@ -369,7 +399,7 @@ async fn books_of_the_second_form_are_brought_forward() {
     let folder = TempDir::new().expect("a folder");
     let older = folder.path().join("ledger.db");
     let file = Connection::open(&older).expect("makes");
-    file.execute_batch(include_str!("../migrations/0002_books.sql")).expect("makes");
+    file.execute_batch(tables).expect("makes");
     file.execute("ATTACH ? AS newer", [path.to_str().expect("is text")]).expect("attaches");
     file.execute_batch(
         "INSERT INTO main.events SELECT * FROM newer.events;
@@ -377,9 +407,10 @@ async fn books_of_the_second_form_are_brought_forward() {
          INSERT INTO main.marks SELECT * FROM newer.marks;
          INSERT INTO main.agents SELECT * FROM newer.agents;
          INSERT INTO main.hosts VALUES ('left by nobody:1');
-         PRAGMA main.user_version = 2;",
+         INSERT INTO main.tallies VALUES ('nobody', 'left', '[]');",
     )
     .expect("copies");
+    file.pragma_update(None, "user_version", version).expect("sets");
     drop(file);
     let ledger = put_back(&older).await;
     assert_eq!(ledger.verify(None).await.expect("reads").faults, [""; 0]);
@@ -390,7 +421,7 @@ async fn books_of_the_second_form_are_brought_forward() {
         (None, Locks::default())
     );
     assert!(ledger.hosts().await.expect("reads").is_empty());
-    assert!(folder.path().join("ledger.v2.backup").exists());
+    assert!(folder.path().join(format!("ledger.v{version}.backup")).exists());
     assert_eq!(Units::ZERO, ledger.balance(&desk.agent.id).await.expect("reads").paid);
 }
 

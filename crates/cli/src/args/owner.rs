@@ -171,6 +171,35 @@ spent in days that now lie ahead stays spent.")]
     Accept,
 }
 
+/// `imprest networks`.
+#[derive(Debug, Args)]
+pub struct NetworksArgs {
+    /// What to do; lists the networks when left out
+    #[command(subcommand)]
+    pub command: Option<NetworksCommand>,
+}
+
+/// `imprest networks …`.
+#[derive(Debug, Subcommand)]
+pub enum NetworksCommand {
+    /// Chooses the nodes that are asked about the desk's network, the preferred first
+    #[command(after_help = "\
+Examples:
+  imprest networks set-rpc base https://rpc.example/KEY https://other.example
+  imprest networks set-rpc base              back to the usual ones
+
+Each node is asked first whether it is of this network and has the asset's contract. With two or
+more, nothing that was reserved is given back before all of them say the same.")]
+    SetRpc {
+        /// The desk's network, as listed
+        #[arg(value_name = "NETWORK")]
+        network: String,
+        /// Up to four addresses, http or https; none stands for the usual ones
+        #[arg(value_name = "URL", num_args = 0..=4)]
+        urls: Vec<String>,
+    },
+}
+
 /// `imprest hosts …`.
 #[derive(Debug, Subcommand)]
 pub enum HostsCommand {

@@ -15,6 +15,7 @@ import type {
   Evidence,
   Exported,
   ExportedKeyView,
+  NetworkRow,
   NewCredential,
   NewVault,
   Overview,
@@ -53,6 +54,8 @@ export interface Commands {
   backup: { args: { path: string; passphrase: string; replace: boolean }; answer: BackupMade };
   /** How far the backup that is being made is. */
   backup_progress: { args: Record<string, never>; answer: BackupProgress };
+  /** The networks of the registry, the desk's own first. */
+  networks: { args: Record<string, never>; answer: NetworkRow[] };
   /** Local addresses that agents may reach. */
   hosts: { args: Record<string, never>; answer: string[] };
   /** Budgets that several agents share, oldest first. */
@@ -133,6 +136,8 @@ export interface Commands {
   accept_clock: { args: Record<string, never>; answer: DeskStatus };
   /** Lets agents reach a local address in spite of the private-address guard. */
   allow_host: { args: { host: string }; answer: string[] };
+  /** Chooses the nodes that are asked about the desk's own network; none stands for the registry's. */
+  set_nodes: { args: { network: string; urls: string[] }; answer: NetworkRow[] };
   /** Takes that leave back. */
   remove_host: { args: { host: string }; answer: string[] };
 }

@@ -400,6 +400,26 @@ export interface Finding {
   note: string | null;
 }
 
+/** A network of the registry. */
+export interface NetworkRow {
+  /** "base-sepolia". */
+  key: string;
+  /** "Base Sepolia". */
+  name: string;
+  /** CAIP-2. */
+  id: string;
+  /** Whether its money is worth nothing. */
+  practice: boolean;
+  /** Whether this desk pays on it. */
+  own: boolean;
+  /** The symbols of its assets, the one that is paid in first. */
+  assets: string[];
+  /** The hosts of the nodes that are asked about it. */
+  nodes: string[];
+  /** Whether the last read succeeded; of the desk's own network only. */
+  reachable: boolean;
+}
+
 /** A network and whether it answers. */
 export interface NetworkView {
   /** "Practice", "Base". */

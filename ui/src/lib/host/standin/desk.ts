@@ -1,7 +1,7 @@
 import type { Commands } from '../generated/commands';
 import type {
   ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, Books, BudgetForm, Changed,
-  DeskStatus, Evidence, EventView, Exported, Finding, NewCredential, NewVault, Overview, Pace, RehearsalView, SharedView, SignalView, Verified,
+  DeskStatus, Evidence, EventView, Exported, Finding, NetworkRow, NewCredential, NewVault, Overview, Pace, RehearsalView, SharedView, SignalView, Verified,
   WindowRow,
 } from '../generated/types';
 import { raises } from '../../budget';
@@ -135,6 +135,8 @@ export class StandinDesk {
       export_csv: (a) => ({ ...this.exportCsv(a.filter), path: a.path }),
       backup: (a) => ({ ...this.backups.make(a.passphrase), path: a.path }),
       backup_progress: () => this.backups.look(),
+      networks: () => this.#networks(),
+      set_nodes: () => fail('conflict', 'the practice network is this desk’s own and has no other node'),
       hosts: () => [...this.hosts],
       shared_budgets: () => this.shared.map((shared) => this.#sharedView(shared)),
       signals: () => this.#signals.views(Date.now()),
@@ -204,6 +206,11 @@ export class StandinDesk {
       version: '0.1.0',
       seq: this.seq,
     };
+  }
+
+  #networks(): NetworkRow[] {
+    const own = this.status().network;
+    return [{ key: 'practice', name: own.name, id: own.id, practice: true, own: true, assets: [ASSET], nodes: [], reachable: own.reachable }];
   }
 
   overview(): Overview {
