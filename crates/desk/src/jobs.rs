@@ -2,14 +2,14 @@
 
 use crate::compare::{Comparisons, Floats};
 use crate::desk::Desk;
+use crate::doubts::Doubts;
 use crate::restored;
 use crate::trust::{CONTRADICTS, keep_copy};
 use crate::view::Problem;
 use futures::StreamExt;
-use imprest_chain::{Chain, ChainError, Finding};
+use imprest_chain::{Chain, ChainError, Finding, Look};
 use imprest_domain::{RELEASE_MARGIN_S, SignalKind, Subject};
 use imprest_ledger::{HeadCopy, Ledger, LedgerError, OpenPayment};
-use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -21,6 +21,8 @@ pub(crate) const SETTLED_DEPTH_BLOCKS: u64 = 2;
 const PROVEN_FIRST_EVENTS: u64 = 50_000;
 /// How many open payments are asked after at once.
 const RECONCILE_AT_ONCE: usize = 8;
+/// For how many comparisons the nodes may contradict each other before the owner is told: nodes lag.
+const DOUBTED_FOR: u32 = 5;
 /// How far before its hold an authorisation's use is looked for: clocks differ, blocks do not.
 const SEARCH_BACK_BLOCKS: u64 = 300;
 /// How often what is kept for a while is thinned out.
@@ -141,7 +143,7 @@ impl ClockWatch {
 async fn reconcile(desk: Desk) {
     let Some(chain) = desk.inner.chain.clone() else { return };
     let block_time = Duration::from_millis(chain.network().block_time_ms.clamp(250, 15_000));
-    let mut searched_deep = HashMap::new();
+    let mut doubts = Doubts::default();
     let mut comparisons = Comparisons::default();
     let mut compared = Instant::now();
     loop {
@@ -150,12 +152,13 @@ async fn reconcile(desk: Desk) {
         let due = compared.elapsed() >= desk.inner.compare_every
             && desk.inner.trust.unreconciled().is_none();
         let floats = if due { floats(&desk).await } else { None };
-        match look(&desk, &chain, &mut searched_deep).await {
+        match look(&desk, &chain, &mut doubts).await {
             Ok(block) => {
                 note_reachable(&desk, true, Some(block));
                 if let Some(floats) = floats {
                     compared = Instant::now();
-                    compare(&desk, &chain, block, &floats, &mut comparisons).await;
+                    let in_doubt = say_doubts(&desk, &doubts).await;
+                    compare(&desk, &chain, block, &floats, &mut comparisons, in_doubt).await;
                 }
             }
             Err(error) => {
@@ -185,18 +188,31 @@ async fn compare(
     head: u64,
     floats: &Floats,
     comparisons: &mut Comparisons,
+    in_doubt: bool,
 ) {
-    if let Err(error) = desk.compare_floats(chain, head, floats, comparisons).await {
+    let compared = desk.compare_floats(chain, head, floats, comparisons, in_doubt).await;
+    if let Err(error) = compared {
         tracing::warn!(%error, "books and chain could not be compared");
     }
 }
 
+/// Tells the owner when the nodes have contradicted themselves or each other for long; answers
+/// whether they do.
+async fn say_doubts(desk: &Desk, doubts: &Doubts) -> bool {
+    let patience = desk.inner.compare_every.saturating_mul(DOUBTED_FOR);
+    let Some(why) = doubts.lasting(patience, std::time::Instant::now()) else { return false };
+    let subject = Subject::Network { chain_id: desk.inner.asset.id.chain_id };
+    let detail = format!("a payment stays held because {why}");
+    let raised = desk.inner.ledger.raise_signal(SignalKind::BooksDiffer, subject, detail).await;
+    if let Err(error) = raised {
+        tracing::warn!(%error, "a contradiction could not be written down");
+    }
+    desk.inner.changed(&["status", "overview", "agents"]);
+    true
+}
+
 /// One look at everything open; answers the newest block.
-async fn look(
-    desk: &Desk,
-    chain: &Chain,
-    searched_deep: &mut HashMap<String, Instant>,
-) -> Result<u64, ChainError> {
+async fn look(desk: &Desk, chain: &Chain, doubts: &mut Doubts) -> Result<u64, ChainError> {
     let head = chain.head().await?.number;
     let open = match desk.inner.ledger.open_payments().await {
         Ok(open) => open,
@@ -205,27 +221,24 @@ async fn look(
             return Ok(head);
         }
     };
-    searched_deep.retain(|payment, _| open.iter().any(|o| o.payment.as_str() == payment));
-    let findings: Vec<_> = futures::stream::iter(open)
+    doubts.retain(|payment| open.iter().any(|open| open.payment == *payment));
+    let looks: Vec<_> = futures::stream::iter(open)
         .map(|open| {
-            let from_block = search_from(desk, chain, head, &open, searched_deep);
+            let from_block = search_from(desk, chain, head, &open, doubts);
             async move {
-                let finding =
-                    chain.reconcile(&open.authorization, from_block, RELEASE_MARGIN_S).await;
-                (open, finding)
+                let look = chain.look(&open.authorization, from_block, RELEASE_MARGIN_S).await;
+                (open, look)
             }
         })
         .buffer_unordered(RECONCILE_AT_ONCE)
         .collect()
         .await;
     let mut last_error = None;
-    for (open, finding) in findings {
-        match finding {
-            Ok(finding) => {
-                if matches!(finding, Finding::Inconsistent(_)) {
-                    searched_deep.insert(open.payment.to_string(), Instant::now());
-                }
-                if let Err(error) = book(desk, head, &open, finding).await {
+    for (open, look) in looks {
+        match look {
+            Ok(look) => {
+                doubts.note(&open.payment, &look, std::time::Instant::now());
+                if let Err(error) = book(desk, &open, &look).await {
                     tracing::warn!(%error, payment = %open.payment, "a finding could not be booked");
                 }
             }
@@ -251,17 +264,11 @@ async fn look(
     last_error.map_or(Ok(head), Err)
 }
 
-/// The block to look for an authorisation's use from: about when its window began, or from the
-/// very first if that was contradicted.
-fn search_from(
-    desk: &Desk,
-    chain: &Chain,
-    head: u64,
-    open: &OpenPayment,
-    searched_deep: &HashMap<String, Instant>,
-) -> u64 {
-    if searched_deep.contains_key(open.payment.as_str()) {
-        return 0;
+/// The block to look for an authorisation's use from: about when its window began, or from as far
+/// back as one search goes if that was contradicted.
+fn search_from(desk: &Desk, chain: &Chain, head: u64, open: &OpenPayment, doubts: &Doubts) -> u64 {
+    if doubts.is_searched_deep(&open.payment) {
+        return head.saturating_sub(chain.search_blocks_max());
     }
     let now_s = u64::try_from(desk.inner.ledger.now().as_second()).unwrap_or_default();
     let age_s = now_s.saturating_sub(open.authorization.window.valid_after_s);
@@ -269,25 +276,16 @@ fn search_from(
     head.saturating_sub(blocks).saturating_sub(SEARCH_BACK_BLOCKS)
 }
 
-async fn book(
-    desk: &Desk,
-    head: u64,
-    open: &OpenPayment,
-    finding: Finding,
-) -> Result<(), LedgerError> {
+async fn book(desk: &Desk, open: &OpenPayment, look: &Look) -> Result<(), LedgerError> {
     let ledger = &desk.inner.ledger;
-    match finding {
-        Finding::Settled { tx, block } if is_deep(block, head) => {
+    match look.finding {
+        Finding::Settled { tx, block } if is_deep(block, look.head) => {
             ledger.settle(&open.payment, tx, block).await?;
         }
         Finding::ExpiredUnused { block } | Finding::Cancelled { block, .. } => {
             ledger.expire(&open.payment, block).await?;
         }
-        Finding::Inconsistent(why) => {
-            tracing::warn!(payment = %open.payment, %why, "the chain contradicts itself; the hold stays");
-            return Ok(());
-        }
-        Finding::Settled { .. } | Finding::StillOpen => return Ok(()),
+        Finding::Settled { .. } | Finding::StillOpen | Finding::Inconsistent(_) => return Ok(()),
     }
     desk.inner.changed(&["overview", "activity", "agents"]);
     Ok(())

@@ -15,6 +15,7 @@ mod bindings;
 mod command;
 mod compare;
 mod desk;
+mod doubts;
 mod export;
 mod jobs;
 mod keys;
