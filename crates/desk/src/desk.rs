@@ -11,7 +11,7 @@ use crate::trust::Trust;
 use crate::view::{ApprovalCard, Changed, Problem};
 use crate::warn::Warned;
 use crate::{jobs, locks, owner, restored};
-use imprest_chain::{Chain, Network, Networks};
+use imprest_chain::{Chain, Finality, Network, Networks};
 use imprest_domain::{Address, AgentId, Asset, Payee};
 use imprest_gateway::Door;
 use imprest_ledger::{Clock, Ledger, LedgerError, Locks, OpenOptions, Restored};
@@ -87,6 +87,10 @@ pub struct DeskOptions {
     /// How often books and chain are compared, for tests that cannot wait a minute.
     #[doc(hidden)]
     pub compare_every: Option<Duration>,
+    /// How many blocks behind the newest a block is final, for tests that undo blocks; the
+    /// network's own rule when absent.
+    #[doc(hidden)]
+    pub final_depth_blocks: Option<u64>,
 }
 
 impl DeskOptions {
@@ -102,6 +106,7 @@ impl DeskOptions {
             clock: None,
             sleep_clock: None,
             compare_every: None,
+            final_depth_blocks: None,
         }
     }
 }
@@ -291,7 +296,13 @@ impl Desk {
             KeychainChoice::Given(keychain) => keychain.clone(),
             KeychainChoice::None => Keychain::none(),
         };
-        let network = practice.as_ref().map_or(network, |p| p.network().clone());
+        let mut network = practice.as_ref().map_or(network, |p| p.network().clone());
+        let mut chain = practice.as_ref().map(|p| p.chain().clone());
+        if let (Some(blocks), Some(_)) = (options.final_depth_blocks, &chain) {
+            network.finality = Finality::Depth { blocks };
+            let urls = network.rpc_urls.clone();
+            chain = Some(Chain::connect_all(network.clone(), urls, asset.clone())?);
+        }
         let endpoints = endpoints_of(practice.as_ref(), &asset);
         let opened_seq = ledger.head().seq;
         Ok(Desk {
@@ -315,7 +326,7 @@ impl Desk {
                 asset,
                 network,
                 rails,
-                chain: practice.as_ref().map(|p| p.chain().clone()),
+                chain,
                 shop_origin: practice.as_ref().map(|p| origin_of(p.shop_url())),
                 practice: Mutex::new(practice),
                 endpoints: RwLock::new(endpoints),

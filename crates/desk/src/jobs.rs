@@ -6,10 +6,11 @@ use crate::doubts::Doubts;
 use crate::restored;
 use crate::trust::{CONTRADICTS, keep_copy};
 use crate::view::Problem;
+use crate::watch::Watch;
 use futures::StreamExt;
 use imprest_chain::{Chain, ChainError, Finding, Look};
 use imprest_domain::{RELEASE_MARGIN_S, SignalKind, Subject};
-use imprest_ledger::{HeadCopy, Ledger, LedgerError, OpenPayment};
+use imprest_ledger::{HeadCopy, Ledger, LedgerError, OpenPayment, SettledPayment};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -20,11 +21,11 @@ pub(crate) const SETTLED_DEPTH_BLOCKS: u64 = 2;
 /// while the desk already runs.
 const PROVEN_FIRST_EVENTS: u64 = 50_000;
 /// How many open payments are asked after at once.
-const RECONCILE_AT_ONCE: usize = 8;
+pub(crate) const RECONCILE_AT_ONCE: usize = 8;
 /// For how many comparisons the nodes may contradict each other before the owner is told: nodes lag.
 const DOUBTED_FOR: u32 = 5;
 /// How far before its hold an authorisation's use is looked for: clocks differ, blocks do not.
-const SEARCH_BACK_BLOCKS: u64 = 300;
+pub(crate) const SEARCH_BACK_BLOCKS: u64 = 300;
 /// How often what is kept for a while is thinned out.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
 /// How many of the newest paid responses stay for retries to find.
@@ -143,7 +144,7 @@ impl ClockWatch {
 async fn reconcile(desk: Desk) {
     let Some(chain) = desk.inner.chain.clone() else { return };
     let block_time = Duration::from_millis(chain.network().block_time_ms.clamp(250, 15_000));
-    let mut doubts = Doubts::default();
+    let (mut doubts, mut watch) = (Doubts::default(), Watch::default());
     let mut comparisons = Comparisons::default();
     let mut compared = Instant::now();
     loop {
@@ -152,12 +153,12 @@ async fn reconcile(desk: Desk) {
         let due = compared.elapsed() >= desk.inner.compare_every
             && desk.inner.trust.unreconciled().is_none();
         let floats = if due { floats(&desk).await } else { None };
-        match look(&desk, &chain, &mut doubts).await {
+        match look(&desk, &chain, &mut doubts, &mut watch).await {
             Ok(block) => {
                 note_reachable(&desk, true, Some(block));
                 if let Some(floats) = floats {
                     compared = Instant::now();
-                    let in_doubt = say_doubts(&desk, &doubts).await;
+                    let in_doubt = say_doubts(&desk, &doubts, &watch).await;
                     compare(&desk, &chain, block, &floats, &mut comparisons, in_doubt).await;
                 }
             }
@@ -198,11 +199,14 @@ async fn compare(
 
 /// Tells the owner when the nodes have contradicted themselves or each other for long; answers
 /// whether they do.
-async fn say_doubts(desk: &Desk, doubts: &Doubts) -> bool {
+async fn say_doubts(desk: &Desk, doubts: &Doubts, watch: &Watch) -> bool {
     let patience = desk.inner.compare_every.saturating_mul(DOUBTED_FOR);
-    let Some(why) = doubts.lasting(patience, std::time::Instant::now()) else { return false };
+    let now = std::time::Instant::now();
+    let open = doubts.lasting(patience, now).map(|why| (why, "stays held"));
+    let settled = || watch.lasting(patience, now).map(|why| (why, "may be undone"));
+    let Some((why, what)) = open.or_else(settled) else { return false };
     let subject = Subject::Network { chain_id: desk.inner.asset.id.chain_id };
-    let detail = format!("a payment stays held because {why}");
+    let detail = format!("a payment {what}, and {why}");
     let raised = desk.inner.ledger.raise_signal(SignalKind::BooksDiffer, subject, detail).await;
     if let Err(error) = raised {
         tracing::warn!(%error, "a contradiction could not be written down");
@@ -212,8 +216,17 @@ async fn say_doubts(desk: &Desk, doubts: &Doubts) -> bool {
 }
 
 /// One look at everything open; answers the newest block.
-async fn look(desk: &Desk, chain: &Chain, doubts: &mut Doubts) -> Result<u64, ChainError> {
-    let head = chain.head().await?.number;
+async fn look(
+    desk: &Desk,
+    chain: &Chain,
+    doubts: &mut Doubts,
+    watch: &mut Watch,
+) -> Result<u64, ChainError> {
+    let newest = chain.head().await?;
+    let head = newest.number;
+    if let Err(error) = watch.begin(desk, chain).await {
+        tracing::warn!(%error, "it is not known yet which settlements are final");
+    }
     let open = match desk.inner.ledger.open_payments().await {
         Ok(open) => open,
         Err(error) => {
@@ -238,12 +251,19 @@ async fn look(desk: &Desk, chain: &Chain, doubts: &mut Doubts) -> Result<u64, Ch
         match look {
             Ok(look) => {
                 doubts.note(&open.payment, &look, std::time::Instant::now());
-                if let Err(error) = book(desk, &open, &look).await {
-                    tracing::warn!(%error, payment = %open.payment, "a finding could not be booked");
+                match book(desk, &open, &look).await {
+                    Ok(Some(settled)) => watch.add(settled),
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(
+                        %error, payment = %open.payment, "a finding could not be booked"
+                    ),
                 }
             }
             Err(error) => last_error = Some(error),
         }
+    }
+    if let Err(error) = watch.look(desk, chain, newest).await {
+        tracing::warn!(%error, "settlements could not be asked after");
     }
     if let Err(error) = refills(desk, chain, head).await {
         tracing::warn!(%error, "refills could not be followed");
@@ -276,19 +296,28 @@ fn search_from(desk: &Desk, chain: &Chain, head: u64, open: &OpenPayment, doubts
     head.saturating_sub(blocks).saturating_sub(SEARCH_BACK_BLOCKS)
 }
 
-async fn book(desk: &Desk, open: &OpenPayment, look: &Look) -> Result<(), LedgerError> {
+/// Books what a look proves; answers a settlement whose block could still be undone.
+async fn book(
+    desk: &Desk,
+    open: &OpenPayment,
+    look: &Look,
+) -> Result<Option<SettledPayment>, LedgerError> {
     let ledger = &desk.inner.ledger;
+    let mut to_watch = None;
     match look.finding {
         Finding::Settled { tx, block } if is_deep(block, look.head) => {
             ledger.settle(&open.payment, tx, block).await?;
+            let (payment, authorization) = (open.payment.clone(), open.authorization.clone());
+            let settled = SettledPayment { payment, authorization, transaction: tx, block };
+            to_watch = Some(settled).filter(|_| !look.is_final);
         }
         Finding::ExpiredUnused { block } | Finding::Cancelled { block, .. } => {
             ledger.expire(&open.payment, block).await?;
         }
-        Finding::Settled { .. } | Finding::StillOpen | Finding::Inconsistent(_) => return Ok(()),
+        Finding::Settled { .. } | Finding::StillOpen | Finding::Inconsistent(_) => return Ok(None),
     }
     desk.inner.changed(&["overview", "activity", "agents"]);
-    Ok(())
+    Ok(to_watch)
 }
 
 /// Books refills whose transaction reached the chain while nobody was waiting for it.

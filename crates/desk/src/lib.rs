@@ -39,6 +39,7 @@ mod teller;
 mod trust;
 pub mod view;
 mod warn;
+mod watch;
 mod ways;
 mod wording;
 
