@@ -83,6 +83,18 @@ impl Inside {
         Inside::open_with(options).await
     }
 
+    /// As [`Inside::open`], on a chain whose blocks are final so many blocks later; books and chain
+    /// are compared every second.
+    ///
+    /// # Errors
+    /// What the desk says.
+    pub async fn open_with_late_finality(folder: &Path, blocks: u64) -> Result<Inside, Obstacle> {
+        let mut options = Inside::options(folder);
+        options.final_depth_blocks = Some(blocks);
+        options.compare_every = Some(Duration::from_secs(1));
+        Inside::open_with(options).await
+    }
+
     async fn open_with(options: DeskOptions) -> Result<Inside, Obstacle> {
         let inside = Inside::open_locked(options).await?;
         if inside.desk.status().await.map_err(said)?.stage == "new" {

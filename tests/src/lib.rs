@@ -32,7 +32,7 @@ pub use inside::{DialledClock, Inside};
 #[cfg(target_os = "linux")]
 pub use memory::{Secret, found_in_memory};
 pub use merchant::{
-    Merchant, OwnChain, Protocol, Purchase, Settlement, Terms, buy, official_among,
+    Late, Merchant, OwnChain, Protocol, Purchase, Settlement, Terms, buy, official_among,
 };
 #[cfg(target_os = "linux")]
 pub use permissions::not_bound_by_permissions;
