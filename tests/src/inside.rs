@@ -1,7 +1,7 @@
 //! The desk inside the test's own process: the same desk, with a clock that can be turned and a
 //! keychain that outlasts it.
 
-use crate::{HttpDoor, Obstacle, PASSPHRASE, PracticeAddresses, Ready};
+use crate::{HttpDoor, Obstacle, PASSPHRASE, PracticeAddresses, Ready, RelayNode};
 use imprest_desk::view::{BudgetForm, NewCredential, Problem};
 use imprest_desk::{Clock, Desk, DeskOptions, KdfCost, Keychain, KeychainChoice};
 use jiff::{SignedDuration, Timestamp};
@@ -92,6 +92,23 @@ impl Inside {
         let mut options = Inside::options(folder);
         options.final_depth_blocks = Some(blocks);
         options.compare_every = Some(Duration::from_secs(1));
+        Inside::open_with(options).await
+    }
+
+    /// As [`Inside::open_with_late_finality`], with another node of the chain besides its own.
+    ///
+    /// # Errors
+    /// What the desk says.
+    pub async fn open_with_another_node(
+        folder: &Path,
+        blocks: u64,
+        node: &RelayNode,
+    ) -> Result<Inside, Obstacle> {
+        let mut options = Inside::options(folder);
+        options.final_depth_blocks = Some(blocks);
+        options.compare_every = Some(Duration::from_secs(1));
+        let url = node.url().parse();
+        options.more_nodes = vec![url.map_err(|_| Obstacle::new("The node has no address."))?];
         Inside::open_with(options).await
     }
 

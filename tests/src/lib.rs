@@ -15,6 +15,7 @@ mod memory;
 mod merchant;
 #[cfg(target_os = "linux")]
 mod permissions;
+mod relay;
 #[cfg(target_os = "linux")]
 mod session;
 #[cfg(target_os = "linux")]
@@ -36,6 +37,7 @@ pub use merchant::{
 };
 #[cfg(target_os = "linux")]
 pub use permissions::not_bound_by_permissions;
+pub use relay::RelayNode;
 #[cfg(target_os = "linux")]
 pub use session::{DesktopSession, until};
 #[cfg(target_os = "linux")]

@@ -3,7 +3,8 @@
 
 use imprest_desk::view::BudgetForm;
 use imprest_tests::{
-    HttpDoor, Inside, Late, Merchant, Obstacle, PracticeAddresses, rpc, token_balance,
+    HttpDoor, Inside, Late, Merchant, Obstacle, PracticeAddresses, RelayNode, Till, rpc,
+    token_balance,
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -26,6 +27,18 @@ impl Scene {
     async fn open() -> Result<Scene, Obstacle> {
         let folder = TempDir::new().map_err(|e| Obstacle::new(e.to_string()))?;
         let inside = Inside::open_with_late_finality(folder.path(), FINAL_DEPTH).await?;
+        Scene::begin(folder, inside).await
+    }
+
+    /// As [`Scene::open`], where another node says what the chain's own does.
+    async fn open_beside(node: &RelayNode) -> Result<Scene, Obstacle> {
+        let folder = TempDir::new().map_err(|e| Obstacle::new(e.to_string()))?;
+        let inside = Inside::open_with_another_node(folder.path(), FINAL_DEPTH, node).await?;
+        node.speak_for(&inside.practice()?.rpc);
+        Scene::begin(folder, inside).await
+    }
+
+    async fn begin(folder: TempDir, inside: Inside) -> Result<Scene, Obstacle> {
         let practice = inside.practice()?.clone();
         // The contract has to be there in the final block too.
         rpc(&practice.rpc, "anvil_mine", json!([format!("{:#x}", FINAL_DEPTH + 1)])).await?;
@@ -190,6 +203,39 @@ async fn a_settlement_that_stays_undone_comes_back_after_its_time() -> Result<()
     scene.becomes(&payment, "expired").await?;
     assert_eq!(scene.day().await?, (spent_before, "0.00".to_owned()));
     assert_eq!(scene.state(&kept).await?, "settled");
+    scene.is_whole().await?;
+    scene.inside.close().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_comes_back_on_the_word_of_every_node() -> Result<(), Obstacle> {
+    let node = RelayNode::open().await?;
+    let scene = Scene::open_beside(&node).await?;
+    let till = Till::open(&scene.practice, PAY_TO, 30_000).await?;
+    till.deliver_nothing();
+    scene.inside.desk.allow_host(till.host()).await?;
+    let (bought, _) = bought(&scene, "weather").await?;
+    let (spent, _) = scene.day().await?;
+    let answer = scene.fetch(&till.thing(), "thing", 0).await?;
+    assert_eq!(answer["status"], "unknown", "{answer}");
+    let payment = answer["payment"]["id"].as_str().expect("a payment").to_owned();
+
+    // One node is not heard while the signature's end passes, and becomes final.
+    node.fall_silent();
+    scene.chain("evm_increaseTime", json!([600])).await?;
+    scene.chain("anvil_mine", json!([format!("{:#x}", FINAL_DEPTH + 2)])).await?;
+    let head = scene.head().await? + 3;
+    scene.looks_at(head).await?;
+    assert_eq!(scene.state(&payment).await?, "unknown");
+    assert_eq!(scene.day().await?, (spent.clone(), "0.03".to_owned()));
+    let network = scene.inside.desk.status().await?.network;
+    assert!(network.reachable, "one that answers is enough to read: {network:?}");
+
+    node.speak_for(&scene.practice.rpc);
+    scene.becomes(&payment, "expired").await?;
+    assert_eq!(scene.day().await?, (spent, "0.00".to_owned()));
+    assert_eq!(scene.state(&bought).await?, "settled");
     scene.is_whole().await?;
     scene.inside.close().await;
     Ok(())

@@ -91,6 +91,9 @@ pub struct DeskOptions {
     /// network's own rule when absent.
     #[doc(hidden)]
     pub final_depth_blocks: Option<u64>,
+    /// Nodes of the chain besides its own, for tests of several.
+    #[doc(hidden)]
+    pub more_nodes: Vec<url::Url>,
 }
 
 impl DeskOptions {
@@ -107,6 +110,7 @@ impl DeskOptions {
             sleep_clock: None,
             compare_every: None,
             final_depth_blocks: None,
+            more_nodes: Vec::new(),
         }
     }
 }
@@ -297,12 +301,15 @@ impl Desk {
             KeychainChoice::None => Keychain::none(),
         };
         let mut network = practice.as_ref().map_or(network, |p| p.network().clone());
-        let mut chain = practice.as_ref().map(|p| p.chain().clone());
-        if let (Some(blocks), Some(_)) = (options.final_depth_blocks, &chain) {
+        network.rpc_urls.extend(options.more_nodes);
+        if let Some(blocks) = options.final_depth_blocks {
             network.finality = Finality::Depth { blocks };
-            let urls = network.rpc_urls.clone();
-            chain = Some(Chain::connect_all(network.clone(), urls, asset.clone())?);
         }
+        let urls = network.rpc_urls.clone();
+        let chain = practice
+            .is_some()
+            .then(|| Chain::connect_all(network.clone(), urls, asset.clone()))
+            .transpose()?;
         let endpoints = endpoints_of(practice.as_ref(), &asset);
         let opened_seq = ledger.head().seq;
         Ok(Desk {

@@ -19,11 +19,19 @@ use std::time::{Duration, Instant};
 /// The name under which it is remembered up to which block every settlement is known to be final.
 const FINAL_MARK: &str = "settled_final_block";
 
+/// How many blocks may go by before that block is remembered anew: so many are asked after again at the
+/// next start, and an idle desk writes little.
+const FINAL_MARK_STEP: u64 = 60;
+
 /// The settlements that are watched, for as long as the desk runs.
 #[derive(Default)]
 pub(crate) struct Watch {
     /// Nothing until the books have been read.
     settled: Option<BTreeMap<PaymentId, Watched>>,
+    /// The block up to which every settlement is known to be final, as it is remembered.
+    mark: u64,
+    /// The newest block when what is final was last asked for only to be remembered.
+    asked_at: u64,
     /// The newest block at the last look.
     seen: Option<Block>,
     doubts: Doubts,
@@ -85,7 +93,7 @@ impl Watch {
         let settled = ledger.settled_after(mark).await?.into_iter();
         let watched =
             |booked: SettledPayment| (booked.payment.clone(), Watched { booked, is_seen: false });
-        self.settled = Some(settled.map(watched).collect());
+        (self.settled, self.mark) = (Some(settled.map(watched).collect()), mark);
         Ok(())
     }
 
@@ -108,10 +116,16 @@ impl Watch {
         chain: &Chain,
         head: Block,
     ) -> Result<(), Problem> {
-        let Some(settled) = self.settled.as_mut().filter(|settled| !settled.is_empty()) else {
+        let Some(settled) = &mut self.settled else { return Ok(()) };
+        if settled.is_empty() {
             self.seen = None;
-            return Ok(());
-        };
+            if head.number.saturating_sub(self.asked_at) < FINAL_MARK_STEP {
+                return Ok(());
+            }
+            self.asked_at = head.number;
+            let finalized = chain.finalized().await?.number;
+            return Ok(self.remember(desk, finalized).await?);
+        }
         if was_undone(chain, self.seen, head).await? {
             tracing::warn!(block = head.number, "the chain has undone blocks");
             settled.values_mut().for_each(|watched| watched.is_seen = false);
@@ -171,13 +185,13 @@ impl Watch {
     }
 
     /// Remembers up to which block nothing is watched any more, for the next start.
-    async fn remember(&self, desk: &Desk, finalized: u64) -> Result<(), LedgerError> {
+    async fn remember(&mut self, desk: &Desk, finalized: u64) -> Result<(), LedgerError> {
         let Some(settled) = &self.settled else { return Ok(()) };
         let first = settled.values().map(|watched| watched.booked.block).min();
         let mark = first.map_or(finalized, |first| finalized.min(first.saturating_sub(1)));
-        let ledger = &desk.inner.ledger;
-        if ledger.mark(FINAL_MARK).await?.is_some_and(|before| before < mark) {
-            ledger.set_mark(FINAL_MARK, mark).await?;
+        if mark > self.mark {
+            desk.inner.ledger.set_mark(FINAL_MARK, mark).await?;
+            self.mark = mark;
         }
         Ok(())
     }

@@ -16,7 +16,6 @@ use imprest_practice::{Kit, Practice};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::Duration;
 
 /// Set in the child process of `anvil_ends_when_the_desk_is_killed`.
 const CHILD_FOLDER: &str = "IMPREST_PRACTICE_TEST_FOLDER";

@@ -113,10 +113,10 @@ const CALLS: [([u8; 4], &str); 6] = [
 pub fn kind_of(request: &Value) -> String {
     let method = request["method"].as_str().unwrap_or_default();
     let of = match method {
-        "eth_getBlockByNumber" => match request["params"][0].as_str() {
-            Some(tag @ ("latest" | "finalized")) => tag,
-            _ => "a number",
-        },
+        "eth_getBlockByNumber" => {
+            let tag = request["params"][0].as_str();
+            tag.filter(|tag| ["latest", "finalized"].contains(tag)).unwrap_or("a number")
+        }
         "eth_call" => {
             let data = request["params"][0]["input"].as_str().unwrap_or_default();
             let is_to = |word: &[u8; 4]| data.starts_with(&format!("0x{}", hex::encode(word)));
