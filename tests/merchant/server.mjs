@@ -5,6 +5,10 @@
 // RELAYER_KEY (pays gas for settlements), PAY_TO (receives the money). A test chain only: the
 // relayer's gas is given by anvil_setBalance, which no real chain offers.
 //
+// LATE (refuse or cut, else absent) makes the facilitator one that settles after its time-out: it
+// answers with an error, or the connection is cut, and what it was given is taken to the chain when
+// somebody posts to /settle-owed.
+//
 // Prints one line {"ready":true,...} once it listens; ends when its standard input closes, so it
 // cannot outlive the test that started it.
 import express from "express";
@@ -29,6 +33,9 @@ const relayer = privateKeyToAccount(setting("RELAYER_KEY", /^0x[0-9a-fA-F]{64}$/
   nonceManager,
 });
 const network = `eip155:${chainId}`;
+const late = "LATE" in process.env ? setting("LATE", /^(refuse|cut)$/) : undefined;
+/** What a late facilitator was given and has not taken to the chain yet. */
+const owed = [];
 
 /** What is sold, in atomic units of USDC (6 decimals). */
 const GOODS = {
@@ -62,10 +69,16 @@ async function facilitator() {
     confirmationTimeoutMs: 20_000,
   });
   const official = new x402Facilitator().register(network, new ExactFacilitator(signer));
+  const settleLate = (payload, terms) => {
+    owed.push(() => official.settle(payload, terms));
+    if (late === "refuse") throw new Error("The facilitator did not answer in time.");
+    listener.closeAllConnections();
+    return new Promise(() => {});
+  };
   // x402ResourceServer wants a client whose answers are promises; the class answers at once.
   return {
     verify: (payload, terms) => official.verify(payload, terms),
-    settle: (payload, terms) => official.settle(payload, terms),
+    settle: late ? settleLate : (payload, terms) => official.settle(payload, terms),
     getSupported: async () => official.getSupported(),
   };
 }
@@ -95,6 +108,9 @@ async function shop() {
   // Deliveries are counted so that a journey can tell paid-and-served from paid-only.
   const served = { "/report": 0, "/big": 0, "/echo": 0 };
   app.get("/served", (_request, response) => response.json(served));
+  app.post("/settle-owed", async (_request, response) => {
+    response.json(await Promise.all(owed.splice(0).map((settle) => settle())));
+  });
   app.use(express.text({ type: "*/*", limit: "64kb" }));
   const server = new x402ResourceServer(await facilitator()).register(network, new ExactServer());
   app.use(paymentMiddleware(routes(), server));

@@ -1,7 +1,7 @@
 //! The desk inside the test's own process: the same desk, with a clock that can be turned and a
 //! keychain that outlasts it.
 
-use crate::{HttpDoor, Obstacle, PASSPHRASE, PracticeAddresses, Ready};
+use crate::{HttpDoor, Obstacle, PASSPHRASE, PracticeAddresses, Ready, RelayNode};
 use imprest_desk::view::{BudgetForm, NewCredential, Problem};
 use imprest_desk::{Clock, Desk, DeskOptions, KdfCost, Keychain, KeychainChoice};
 use jiff::{SignedDuration, Timestamp};
@@ -80,6 +80,35 @@ impl Inside {
     pub async fn open_comparing(folder: &Path, every: Duration) -> Result<Inside, Obstacle> {
         let mut options = Inside::options(folder);
         options.compare_every = Some(every);
+        Inside::open_with(options).await
+    }
+
+    /// As [`Inside::open`], on a chain whose blocks are final so many blocks later; books and chain
+    /// are compared every second.
+    ///
+    /// # Errors
+    /// What the desk says.
+    pub async fn open_with_late_finality(folder: &Path, blocks: u64) -> Result<Inside, Obstacle> {
+        let mut options = Inside::options(folder);
+        options.final_depth_blocks = Some(blocks);
+        options.compare_every = Some(Duration::from_secs(1));
+        Inside::open_with(options).await
+    }
+
+    /// As [`Inside::open_with_late_finality`], with another node of the chain besides its own.
+    ///
+    /// # Errors
+    /// What the desk says.
+    pub async fn open_with_another_node(
+        folder: &Path,
+        blocks: u64,
+        node: &RelayNode,
+    ) -> Result<Inside, Obstacle> {
+        let mut options = Inside::options(folder);
+        options.final_depth_blocks = Some(blocks);
+        options.compare_every = Some(Duration::from_secs(1));
+        let url = node.url().parse();
+        options.more_nodes = vec![url.map_err(|_| Obstacle::new("The node has no address."))?];
         Inside::open_with(options).await
     }
 

@@ -15,6 +15,7 @@ mod memory;
 mod merchant;
 #[cfg(target_os = "linux")]
 mod permissions;
+mod relay;
 #[cfg(target_os = "linux")]
 mod session;
 #[cfg(target_os = "linux")]
@@ -32,10 +33,11 @@ pub use inside::{DialledClock, Inside};
 #[cfg(target_os = "linux")]
 pub use memory::{Secret, found_in_memory};
 pub use merchant::{
-    Merchant, OwnChain, Protocol, Purchase, Settlement, Terms, buy, official_among,
+    Late, Merchant, OwnChain, Protocol, Purchase, Settlement, Terms, buy, official_among,
 };
 #[cfg(target_os = "linux")]
 pub use permissions::not_bound_by_permissions;
+pub use relay::RelayNode;
 #[cfg(target_os = "linux")]
 pub use session::{DesktopSession, until};
 #[cfg(target_os = "linux")]

@@ -39,6 +39,15 @@ pub enum Protocol {
     Mpp,
 }
 
+/// What a buyer hears from a seller whose facilitator has timed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// An error.
+    Refuses,
+    /// Nothing: the connection is cut.
+    HangsUp,
+}
+
 impl Protocol {
     /// The seller's program.
     fn script(self) -> Result<Command, Obstacle> {
@@ -67,12 +76,32 @@ impl Merchant {
         Merchant::speaking(Protocol::X402V2, terms, pay_to)
     }
 
+    /// Starts an x402 v2 seller whose facilitator settles after its time-out: when somebody posts to
+    /// `/settle-owed`.
+    ///
+    /// # Errors
+    /// As [`Merchant::speaking`].
+    pub fn settling_late(terms: &Terms, pay_to: &str, how: Late) -> Result<Merchant, Obstacle> {
+        let mut command = Protocol::X402V2.script()?;
+        command.env(
+            "LATE",
+            match how {
+                Late::Refuses => "refuse",
+                Late::HangsUp => "cut",
+            },
+        );
+        Merchant::of(command, terms, pay_to)
+    }
+
     /// Starts a seller that is paid at `pay_to` under `terms`, by this protocol.
     ///
     /// # Errors
     /// When Node.js or the packages of `tests` are missing, or the chain does not answer.
     pub fn speaking(protocol: Protocol, terms: &Terms, pay_to: &str) -> Result<Merchant, Obstacle> {
-        let mut command = protocol.script()?;
+        Merchant::of(protocol.script()?, terms, pay_to)
+    }
+
+    fn of(mut command: Command, terms: &Terms, pay_to: &str) -> Result<Merchant, Obstacle> {
         command
             .env("RPC_URL", &terms.rpc_url)
             .env("CHAIN_ID", terms.chain_id.to_string())

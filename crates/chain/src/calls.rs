@@ -3,10 +3,10 @@
 use crate::abi::usdc;
 use crate::client::{At, Chain};
 use crate::error::ChainError;
-use alloy::providers::Provider;
+use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::{Eip712Domain, SolCall};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use futures::{StreamExt, TryStreamExt, stream};
 use imprest_domain::{Asset, Units, plain_line};
 
@@ -49,11 +49,8 @@ impl Chain {
     /// # Errors
     /// Every [`ChainError`] of a read.
     pub async fn gas_balance_wei(&self, address: Address) -> Result<U256, ChainError> {
-        self.ensure_chain().await?;
-        self.provider
-            .get_balance(address)
-            .await
-            .map_err(|error| self.failed("eth_getBalance", error))
+        let ask = |node: RootProvider| async move { node.get_balance(address).await };
+        self.ask("eth_getBalance", ask).await
     }
 
     /// Whether an authorisation's nonce is used or cancelled, as of a block (EIP-3009).
@@ -77,7 +74,6 @@ impl Chain {
     /// [`ChainError::WrongChain`], [`ChainError::NoCode`] or [`ChainError::AssetDiffers`] when it
     /// is not; every [`ChainError`] of a read when it cannot be told.
     pub async fn confirm_asset(&self) -> Result<(), ChainError> {
-        self.ensure_chain().await?;
         let asset = self.asset();
         let name = self.call(usdc::nameCall {}, "name", At::Latest).await?;
         same("name", &asset.eip712_name, &name)?;
@@ -97,15 +93,13 @@ impl Chain {
         name: &'static str,
         at: At,
     ) -> Result<C::Return, ChainError> {
-        self.ensure_chain().await?;
         let contract = self.asset().id.contract;
         let request = TransactionRequest::default().to(contract).input(call.abi_encode().into());
-        let answer = self
-            .provider
-            .call(request)
-            .block(at.into())
-            .await
-            .map_err(|error| self.failed(name, error))?;
+        let ask = |node: RootProvider| {
+            let request = request.clone();
+            async move { node.call(request).block(at.into()).await }
+        };
+        let answer = self.ask(name, ask).await?;
         if answer.is_empty() {
             // A call to an address without code succeeds and returns nothing.
             return Err(self.nothing_there(name, at).await);
@@ -115,13 +109,22 @@ impl Chain {
 
     async fn nothing_there(&self, name: &'static str, at: At) -> ChainError {
         let id = self.asset().id;
-        match self.provider.get_code_at(id.contract).block_id(at.into()).await {
+        match self.code_at(at).await {
             Ok(code) if code.is_empty() => {
                 ChainError::NoCode { contract: id.contract, chain_id: id.chain_id }
             }
             Ok(_) => ChainError::unexpected(name, "it is empty"),
-            Err(error) => self.failed("eth_getCode", error),
+            Err(error) => error,
         }
+    }
+
+    /// The contract's code, as of a block.
+    pub(crate) async fn code_at(&self, at: At) -> Result<Bytes, ChainError> {
+        let contract = self.asset().id.contract;
+        let ask = |node: RootProvider| async move {
+            node.get_code_at(contract).block_id(at.into()).await
+        };
+        self.ask("eth_getCode", ask).await
     }
 }
 

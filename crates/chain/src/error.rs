@@ -29,6 +29,20 @@ pub enum ChainError {
         /// What the node answered.
         found: u64,
     },
+    /// The list of a network's nodes cannot be used.
+    #[error("The RPC endpoints of this network cannot be used: {why}. Set them anew.")]
+    Endpoints {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Nodes that have to agree do not.
+    #[error(
+        "The nodes of this network do not say the same about {what}. Wait until they do, or set RPC endpoints that can be relied on."
+    )]
+    SourcesDisagree {
+        /// About what.
+        what: &'static str,
+    },
     /// The node understood and said no: a revert, a bad nonce, a range too long.
     #[error(
         "The node refused {call}: {message} (code {code}). Read the reason before trying again."
@@ -104,6 +118,11 @@ pub enum ChainError {
 }
 
 impl ChainError {
+    /// Whether another node may answer where this one did not.
+    pub(crate) fn is_another_nodes_turn(&self) -> bool {
+        matches!(self, ChainError::Unreachable { .. } | ChainError::WrongChain { .. })
+    }
+
     /// An answer of the wrong form.
     pub(crate) fn unexpected(call: &'static str, why: impl std::fmt::Display) -> ChainError {
         ChainError::Unexpected { call, why: plain_line(&why.to_string(), 200) }

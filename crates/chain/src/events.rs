@@ -4,10 +4,11 @@ use crate::abi::usdc;
 use crate::calls::to_units;
 use crate::client::{At, Chain};
 use crate::error::ChainError;
-use alloy::providers::Provider;
+use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::types::{Filter, Log};
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256};
+use futures::future::try_join_all;
 use imprest_domain::Units;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -190,11 +191,30 @@ impl Chain {
     }
 
     /// As [`Chain::transfers`], and for each that used an authorisation of one of the addresses
-    /// which one: the contract logs the use right before the transfer.
+    /// which one: the contract logs the use right before the transfer. Of several nodes every one
+    /// has to name the same: books that came out of a backup rest on this.
     ///
     /// # Errors
-    /// As [`Chain::transfers`]; [`ChainError::Unexpected`] also for a use that moved nothing.
+    /// As [`Chain::transfers`]; [`ChainError::Unexpected`] also for a use that moved nothing;
+    /// [`ChainError::SourcesDisagree`].
     pub async fn moves(
+        &self,
+        addresses: &[Address],
+        from_block: u64,
+        to_block: u64,
+    ) -> Result<Vec<Moved>, ChainError> {
+        let sources = self.sources();
+        let of_each = sources.iter().map(|one| one.moves_by_one(addresses, from_block, to_block));
+        let mut told = try_join_all(of_each).await?.into_iter();
+        let first = told.next().unwrap_or_default();
+        if told.all(|other| other == first) {
+            Ok(first)
+        } else {
+            Err(ChainError::SourcesDisagree { what: "the transfers in a range of blocks" })
+        }
+    }
+
+    async fn moves_by_one(
         &self,
         addresses: &[Address],
         from_block: u64,
@@ -228,6 +248,12 @@ impl Chain {
         Ok(moves)
     }
 
+    /// How far back one search for logs can begin, in blocks, with room for blocks that are added
+    /// meanwhile.
+    pub fn search_blocks_max(&self) -> u64 {
+        self.network().log_range_blocks.saturating_mul(MAX_PAGES - 1)
+    }
+
     /// Logs of the asset's contract, read page by page.
     async fn logs(
         &self,
@@ -236,7 +262,6 @@ impl Chain {
         from_block: u64,
         to_block: u64,
     ) -> Result<Vec<Found>, ChainError> {
-        self.ensure_chain().await?;
         let page_blocks = self.network().log_range_blocks.max(1);
         if to_block.saturating_sub(from_block) / page_blocks >= MAX_PAGES {
             return Err(ChainError::unexpected(call, "the range of blocks is too long to search"));
@@ -248,7 +273,11 @@ impl Chain {
         while first <= to_block {
             let last = to_block.min(first.saturating_add(page_blocks - 1));
             let page = filter.clone().from_block(first).to_block(last);
-            let logs = self.provider.get_logs(&page).await.map_err(|e| self.failed(call, e))?;
+            let ask = |node: RootProvider| {
+                let page = page.clone();
+                async move { node.get_logs(&page).await }
+            };
+            let logs = self.ask(call, ask).await?;
             if found.len() + logs.len() > MAX_LOGS {
                 return Err(ChainError::TooMany { call });
             }
@@ -267,14 +296,7 @@ impl Chain {
     /// # Errors
     /// Every [`ChainError`] of a read.
     pub async fn has_code(&self) -> Result<bool, ChainError> {
-        self.ensure_chain().await?;
-        let contract = self.asset().id.contract;
-        self.provider
-            .get_code_at(contract)
-            .block_id(At::Latest.into())
-            .await
-            .map(|code| !code.is_empty())
-            .map_err(|error| self.failed("eth_getCode", error))
+        Ok(!self.code_at(At::Latest).await?.is_empty())
     }
 }
 

@@ -19,5 +19,5 @@ pub use client::{At, Block, Chain};
 pub use error::ChainError;
 pub use events::{AuthorizationEnd, Cancellation, Moved, Settlement, TransferLog};
 pub use networks::{Finality, Network, NetworkError, Networks, UnplacedAsset};
-pub use reconcile::{Contradiction, Facts, Finding, judge};
+pub use reconcile::{Contradiction, Facts, Finding, Look, judge};
 pub use relay::{Receipt, TransactionTerms};

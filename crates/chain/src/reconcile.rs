@@ -1,11 +1,14 @@
 //! What the chain proves about one authorisation: [`judge`] is pure, facts in, finding out;
-//! [`Chain::reconcile`] reads the facts.
+//! [`Chain::look`] reads the facts from every node of the network, judges each node's on their own,
+//! and lets nothing pass that gives money back unless all of them say it.
 
 use crate::client::{At, Block, Chain};
 use crate::error::ChainError;
 use crate::events::{AuthorizationEnd, Settlement};
 use alloy_primitives::B256;
+use futures::future::join_all;
 use imprest_domain::Authorization;
+use std::fmt;
 
 /// What was read about one authorisation, in this order: finalised block and its state, newest
 /// block and its state, then the logs.
@@ -82,6 +85,43 @@ pub enum Contradiction {
     /// Money went elsewhere, or another sum.
     #[error("the transfer on chain is not the one that was signed")]
     OtherTransfer,
+    /// Nodes that have to say the same do not.
+    #[error("the nodes of the network do not say the same")]
+    SourcesDisagree,
+    /// The nodes that were heard would give the money back, and not all were.
+    #[error("not every node of the network was heard, and money is given back on the word of all")]
+    SourceSilent,
+}
+
+impl fmt::Display for Finding {
+    /// What is so, to be put behind “the node says that”.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Finding::Settled { tx, block } => write!(f, "it was paid in block {block} by {tx}"),
+            Finding::Cancelled { tx, block } => {
+                write!(f, "it was cancelled in block {block} by {tx}")
+            }
+            Finding::StillOpen => f.write_str("it is open"),
+            Finding::ExpiredUnused { block } => write!(f, "it had expired unused by block {block}"),
+            Finding::Inconsistent(why) => why.fmt(f),
+        }
+    }
+}
+
+/// What one look at an authorisation came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// What it proves.
+    pub finding: Finding,
+    /// The newest block's number; of several nodes that were heard, the lowest.
+    pub head: u64,
+    /// Whether the use was seen in a block that cannot be undone, by every node that saw a use.
+    pub is_final: bool,
+    /// Whether every node was heard and none contradicts itself or another. Only then is what was
+    /// not seen not there.
+    pub is_unanimous: bool,
+    /// One sentence for each node that was not heard or says something else, naming its host.
+    pub doubts: Vec<String>,
 }
 
 /// Judges one authorisation by the facts.
@@ -108,19 +148,50 @@ pub fn judge(facts: &Facts<'_>) -> Finding {
 }
 
 impl Chain {
-    /// Reads the facts about one authorisation and judges them.
+    /// Reads the facts about one authorisation from every node, each on its own, and judges them.
     ///
     /// `from_block` is any block from before it was signed; the search for logs begins there.
-    /// `margin_s` is as in [`Facts`].
+    /// `margin_s` is as in [`Facts`]. [`Finding::ExpiredUnused`] and [`Finding::Cancelled`] are the
+    /// word of all nodes. [`Finding::Settled`], which gives nothing back, is the word of those that
+    /// could be heard and make sense, if none of them says otherwise.
     ///
     /// # Errors
-    /// Every [`ChainError`] of a read. An error proves nothing: the hold stays.
+    /// Every [`ChainError`] of a read, when no node was heard. An error proves nothing: the hold
+    /// stays.
+    pub async fn look(
+        &self,
+        authorization: &Authorization,
+        from_block: u64,
+        margin_s: u64,
+    ) -> Result<Look, ChainError> {
+        let sources = self.sources();
+        let look =
+            |source: &Chain| source.clone().look_alone(authorization.clone(), from_block, margin_s);
+        let looks = join_all(sources.iter().map(look)).await;
+        let hosts = self.hosts().map(str::to_owned);
+        agree(hosts.zip(looks).collect())
+    }
+
+    /// What [`Chain::look`] proves.
+    ///
+    /// # Errors
+    /// As [`Chain::look`].
     pub async fn reconcile(
         &self,
         authorization: &Authorization,
         from_block: u64,
         margin_s: u64,
     ) -> Result<Finding, ChainError> {
+        Ok(self.look(authorization, from_block, margin_s).await?.finding)
+    }
+
+    /// What one node says; owned, so that several can be asked at once.
+    async fn look_alone(
+        self,
+        authorization: Authorization,
+        from_block: u64,
+        margin_s: u64,
+    ) -> Result<Look, ChainError> {
         let (from, nonce) = (authorization.from, authorization.nonce);
         // Old facts first: a use between two reads then shows in the newer one only.
         let finalized = self.finalized().await?;
@@ -133,15 +204,93 @@ impl Chain {
             true => self.find_end(from, nonce, from_block).await?,
             false => None,
         };
-        Ok(judge(&Facts {
-            authorization,
+        let finding = judge(&Facts {
+            authorization: &authorization,
             used_at_finalized,
             used_at_latest,
             end,
             finalized,
             latest,
             margin_s,
-        }))
+        });
+        Ok(Look {
+            finding,
+            head: latest.number,
+            is_final: used_at_finalized,
+            is_unanimous: !matches!(finding, Finding::Inconsistent(_)),
+            doubts: Vec::new(),
+        })
+    }
+}
+
+/// What the nodes' looks come to together, each with its host.
+fn agree(looks: Vec<(String, Result<Look, ChainError>)>) -> Result<Look, ChainError> {
+    let heard: Vec<&Look> = looks.iter().filter_map(|(_, look)| look.as_ref().ok()).collect();
+    let all_heard = heard.len() == looks.len();
+    let Some(head) = heard.iter().map(|look| look.head).min() else {
+        let silent = looks.into_iter().find_map(|(_, look)| look.err());
+        return Err(silent.unwrap_or(ChainError::Endpoints { why: "there is none" }));
+    };
+    let finding = together(&heard.iter().map(|look| look.finding).collect::<Vec<_>>(), all_heard);
+    let is_settled = |look: &&&Look| matches!(look.finding, Finding::Settled { .. });
+    Ok(Look {
+        finding,
+        head,
+        is_final: heard.iter().filter(is_settled).all(|look| look.is_final)
+            && matches!(finding, Finding::Settled { .. }),
+        is_unanimous: all_heard
+            && heard.iter().all(|look| look.is_unanimous)
+            && !matches!(finding, Finding::Inconsistent(_)),
+        doubts: looks.iter().filter_map(|(host, look)| doubt(host, look, finding)).collect(),
+    })
+}
+
+/// What is odd about one node's look, in the light of what they came to together.
+fn doubt(host: &str, look: &Result<Look, ChainError>, together: Finding) -> Option<String> {
+    let kind = |finding: &Finding| std::mem::discriminant(finding);
+    match look {
+        Err(error) => Some(error.to_string()),
+        Ok(look) if kind(&look.finding) == kind(&together) => None,
+        Ok(look) => Some(format!("The node at {host} says that {}.", look.finding)),
+    }
+}
+
+/// What findings of several nodes come to.
+fn together(findings: &[Finding], all_heard: bool) -> Finding {
+    let is_odd = |finding: &&Finding| matches!(finding, Finding::Inconsistent(_));
+    let odd = findings.iter().find(is_odd).copied();
+    let mut coherent = findings.iter().filter(|finding| !is_odd(finding)).copied();
+    let Some(first) = coherent.next() else {
+        return odd.unwrap_or(Finding::Inconsistent(Contradiction::SourceSilent));
+    };
+    match coherent.try_fold(first, same_word) {
+        None => Finding::Inconsistent(Contradiction::SourcesDisagree),
+        // Money that counts as spent either way waits for no node that is down or makes no sense.
+        Some(settled @ Finding::Settled { .. }) => settled,
+        Some(open) => match odd {
+            Some(odd) => odd,
+            None if all_heard || open == Finding::StillOpen => open,
+            None => Finding::Inconsistent(Contradiction::SourceSilent),
+        },
+    }
+}
+
+/// Two nodes' findings as one, if they say the same. Blocks may differ by what one node has not
+/// seen yet; the one that asks for more patience is taken.
+fn same_word(one: Finding, other: Finding) -> Option<Finding> {
+    use Finding::{Cancelled, ExpiredUnused, Settled, StillOpen};
+    match (one, other) {
+        (Settled { tx, block }, Settled { tx: same, block: at }) if tx == same => {
+            Some(Settled { tx, block: block.max(at) })
+        }
+        (Cancelled { tx, block }, Cancelled { tx: same, block: at }) if tx == same => {
+            Some(Cancelled { tx, block: block.max(at) })
+        }
+        (ExpiredUnused { block }, ExpiredUnused { block: at }) => {
+            Some(ExpiredUnused { block: block.min(at) })
+        }
+        (StillOpen, StillOpen) => Some(StillOpen),
+        _ => None,
     }
 }
 
@@ -308,6 +457,84 @@ mod tests {
         assert_eq!(judge(&late), Finding::StillOpen);
     }
 
+    fn said(finding: Finding, head: u64) -> Look {
+        Look {
+            finding,
+            head,
+            is_final: matches!(finding, Finding::Settled { .. }),
+            is_unanimous: !matches!(finding, Finding::Inconsistent(_)),
+            doubts: Vec::new(),
+        }
+    }
+
+    fn silent() -> ChainError {
+        ChainError::Unreachable { host: "two".into(), why: "HTTP 502".into() }
+    }
+
+    fn of_two(one: Finding, two: Result<Finding, ChainError>) -> Look {
+        let two = two.map(|finding| said(finding, 7));
+        agree(vec![("one".into(), Ok(said(one, 9))), ("two".into(), two)]).unwrap()
+    }
+
+    #[test]
+    fn what_gives_money_back_is_the_word_of_every_node() {
+        let tx = B256::repeat_byte(9);
+        let expired = |block| Finding::ExpiredUnused { block };
+        let burnt = |block| Finding::Cancelled { tx, block };
+        let paid = |block| Finding::Settled { tx, block };
+        let odd = Finding::Inconsistent(Contradiction::BecameUnused);
+        let disagree = Finding::Inconsistent(Contradiction::SourcesDisagree);
+        let alone = Finding::Inconsistent(Contradiction::SourceSilent);
+        for (one, two, comes_to) in [
+            (expired(5), Ok(expired(4)), expired(4)),
+            (expired(5), Ok(Finding::StillOpen), disagree),
+            (expired(5), Ok(paid(4)), disagree),
+            (expired(5), Ok(burnt(4)), disagree),
+            (expired(5), Ok(odd), odd),
+            (expired(5), Err(silent()), alone),
+            (burnt(5), Ok(burnt(6)), burnt(6)),
+            (burnt(5), Ok(Finding::Cancelled { tx: B256::ZERO, block: 5 }), disagree),
+            (burnt(5), Err(silent()), alone),
+            (burnt(5), Ok(Finding::StillOpen), disagree),
+            (Finding::StillOpen, Ok(Finding::StillOpen), Finding::StillOpen),
+            (Finding::StillOpen, Err(silent()), Finding::StillOpen),
+            (Finding::StillOpen, Ok(paid(4)), disagree),
+            (paid(5), Ok(paid(6)), paid(6)),
+            (paid(5), Ok(Finding::Settled { tx: B256::ZERO, block: 5 }), disagree),
+            (paid(5), Ok(odd), paid(5)),
+            (paid(5), Err(silent()), paid(5)),
+        ] {
+            let look = of_two(one, two.clone());
+            assert_eq!(look.finding, comes_to, "{one}, and {two:?}");
+            let swapped = agree(vec![
+                ("two".into(), two.clone().map(|finding| said(finding, 7))),
+                ("one".into(), Ok(said(one, 9))),
+            ]);
+            assert_eq!(swapped.unwrap().finding, comes_to, "{two:?}, and {one}");
+            let at_one = two.as_ref().is_ok_and(|two| together(&[one, *two], true) == comes_to)
+                && !matches!(comes_to, Finding::Inconsistent(_))
+                && !matches!(two, Ok(Finding::Inconsistent(_)));
+            assert_eq!(look.is_unanimous, at_one, "{one}, and {two:?}");
+            assert_eq!(look.doubts.is_empty(), at_one, "{:?}", look.doubts);
+            assert!(look.doubts.iter().all(|doubt| doubt.contains("one") || doubt.contains("two")));
+            assert_eq!(look.head, if two.is_ok() { 7 } else { 9 });
+        }
+        let nobody = agree(vec![("one".into(), Err(silent())), ("two".into(), Err(silent()))]);
+        assert_eq!(nobody, Err(silent()));
+    }
+
+    fn any_finding() -> impl Strategy<Value = Result<Finding, ()>> {
+        let tx = (0u8..2).prop_map(B256::repeat_byte);
+        prop_oneof![
+            Just(Err(())),
+            Just(Ok(Finding::StillOpen)),
+            Just(Ok(Finding::Inconsistent(Contradiction::UsedWithoutLog))),
+            (0u64..9).prop_map(|block| Ok(Finding::ExpiredUnused { block })),
+            (tx.clone(), 0u64..9).prop_map(|(tx, block)| Ok(Finding::Settled { tx, block })),
+            (tx, 0u64..9).prop_map(|(tx, block)| Ok(Finding::Cancelled { tx, block })),
+        ]
+    }
+
     fn any_end() -> impl Strategy<Value = Option<AuthorizationEnd>> {
         prop_oneof![Just(None), (0u64..20).prop_map(used), (0u64..20).prop_map(cancelled),]
     }
@@ -348,6 +575,34 @@ mod tests {
                 }
                 Finding::StillOpen | Finding::Inconsistent(_) => {}
             }
+        }
+
+        /// However many nodes there are: nothing comes back that one of them does not say, and
+        /// nothing is settled that a node which makes sense denies.
+        #[test]
+        fn no_node_is_outvoted(words in prop::collection::vec(any_finding(), 1..6)) {
+            let looks = words.iter().map(|word| {
+                let look = word.map(|finding| said(finding, 9)).map_err(|()| silent());
+                ("node".to_owned(), look)
+            });
+            let Ok(look) = agree(looks.collect()) else {
+                prop_assert!(words.iter().all(Result::is_err));
+                return Ok(());
+            };
+            let kind = std::mem::discriminant(&look.finding);
+            let same = |word: &Result<Finding, ()>| word.is_ok_and(|f| std::mem::discriminant(&f) == kind);
+            let nobody_denies = words.iter().all(|word| {
+                same(word) || matches!(word, Err(()) | Ok(Finding::Inconsistent(_)))
+            });
+            let is_so = match look.finding {
+                Finding::ExpiredUnused { .. } | Finding::Cancelled { .. } => {
+                    look.is_unanimous && words.iter().all(same)
+                }
+                Finding::Settled { .. } => nobody_denies,
+                Finding::StillOpen => words.iter().all(|word| same(word) || word.is_err()),
+                Finding::Inconsistent(_) => !look.is_unanimous,
+            };
+            prop_assert!(is_so, "{look:?} of {words:?}");
         }
 
         /// More time never un-expires, and never expires what was used.

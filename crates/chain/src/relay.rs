@@ -2,7 +2,7 @@
 
 use crate::client::Chain;
 use crate::error::ChainError;
-use alloy::providers::Provider;
+use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::types::TransactionRequest;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use std::time::Duration;
@@ -45,18 +45,11 @@ impl Chain {
     /// # Errors
     /// [`ChainError::FeeTooHigh`] past the registry's limit; every [`ChainError`] of a read.
     pub async fn transaction_terms(&self, sender: Address) -> Result<TransactionTerms, ChainError> {
-        self.ensure_chain().await?;
-        let nonce = self
-            .provider
-            .get_transaction_count(sender)
-            .pending()
-            .await
-            .map_err(|error| self.failed("eth_getTransactionCount", error))?;
-        let fees = self
-            .provider
-            .estimate_eip1559_fees()
-            .await
-            .map_err(|error| self.failed("eth_feeHistory", error))?;
+        let ask =
+            |node: RootProvider| async move { node.get_transaction_count(sender).pending().await };
+        let nonce = self.ask("eth_getTransactionCount", ask).await?;
+        let ask = |node: RootProvider| async move { node.estimate_eip1559_fees().await };
+        let fees = self.ask("eth_feeHistory", ask).await?;
         let limit_wei = self.network().max_fee_per_gas_wei;
         if fees.max_fee_per_gas > limit_wei {
             return Err(ChainError::FeeTooHigh {
@@ -80,13 +73,15 @@ impl Chain {
     /// [`ChainError::Refused`] with the contract's reason when the call would revert.
     pub async fn gas_for(&self, sender: Address, data: &[u8]) -> Result<u64, ChainError> {
         const CALL: &str = "eth_estimateGas";
-        self.ensure_chain().await?;
         let request = TransactionRequest::default()
             .from(sender)
             .to(self.asset().id.contract)
             .input(Bytes::copy_from_slice(data).into());
-        let gas =
-            self.provider.estimate_gas(request).await.map_err(|error| self.failed(CALL, error))?;
+        let ask = |node: RootProvider| {
+            let request = request.clone();
+            async move { node.estimate_gas(request).await }
+        };
+        let gas = self.ask(CALL, ask).await?;
         match gas.checked_add(gas / 4) {
             Some(with_spare) if with_spare <= MAX_GAS => Ok(with_spare),
             _ => Err(ChainError::unexpected(CALL, "the call needs more than a million gas")),
@@ -102,15 +97,15 @@ impl Chain {
     /// whether the node got it: look for its receipt, or send the same bytes again.
     pub async fn send_raw(&self, signed: &[u8]) -> Result<B256, ChainError> {
         const CALL: &str = "eth_sendRawTransaction";
-        self.ensure_chain().await?;
         let own_hash = keccak256(signed);
-        match self.provider.send_raw_transaction(signed).await {
-            Ok(pending) if *pending.tx_hash() == own_hash => Ok(own_hash),
+        let ask = |node: RootProvider| async move {
+            node.send_raw_transaction(signed).await.map(|pending| *pending.tx_hash())
+        };
+        match self.ask(CALL, ask).await {
+            Ok(hash) if hash == own_hash => Ok(own_hash),
             Ok(_) => Err(ChainError::unexpected(CALL, "it names another transaction")),
-            Err(error) => match self.failed(CALL, error) {
-                ChainError::Refused { message, .. } if is_known_already(&message) => Ok(own_hash),
-                other => Err(other),
-            },
+            Err(ChainError::Refused { message, .. }) if is_known_already(&message) => Ok(own_hash),
+            Err(error) => Err(error),
         }
     }
 
@@ -120,15 +115,9 @@ impl Chain {
     /// Every [`ChainError`] of a read.
     pub async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, ChainError> {
         const CALL: &str = "eth_getTransactionReceipt";
-        self.ensure_chain().await?;
-        let Some(receipt) = self
-            .provider
-            .get_transaction_receipt(transaction)
-            .await
-            .map_err(|error| self.failed(CALL, error))?
-        else {
-            return Ok(None);
-        };
+        let ask =
+            |node: RootProvider| async move { node.get_transaction_receipt(transaction).await };
+        let Some(receipt) = self.ask(CALL, ask).await? else { return Ok(None) };
         if receipt.transaction_hash != transaction {
             return Err(ChainError::unexpected(CALL, "it is about another transaction"));
         }

@@ -11,7 +11,7 @@ use crate::trust::Trust;
 use crate::view::{ApprovalCard, Changed, Problem};
 use crate::warn::Warned;
 use crate::{jobs, locks, networks, owner, restored};
-use imprest_chain::{Chain, Network};
+use imprest_chain::{Chain, Finality, Network};
 use imprest_domain::{Address, AgentId, Asset, Payee};
 use imprest_gateway::Door;
 use imprest_ledger::{Clock, Ledger, LedgerError, Locks, OpenOptions, Restored};
@@ -88,6 +88,13 @@ pub struct DeskOptions {
     /// How often books and chain are compared, for tests that cannot wait a minute.
     #[doc(hidden)]
     pub compare_every: Option<Duration>,
+    /// How many blocks behind the newest a block is final, for tests that undo blocks; the
+    /// network's own rule when absent.
+    #[doc(hidden)]
+    pub final_depth_blocks: Option<u64>,
+    /// Nodes of the chain besides its own, for tests of several.
+    #[doc(hidden)]
+    pub more_nodes: Vec<url::Url>,
 }
 
 impl DeskOptions {
@@ -103,6 +110,8 @@ impl DeskOptions {
             clock: None,
             sleep_clock: None,
             compare_every: None,
+            final_depth_blocks: None,
+            more_nodes: Vec::new(),
         }
     }
 }
@@ -244,14 +253,10 @@ impl Desk {
             (None, None, Some(asset)) => asset,
             (None, None, None) => unplaced(&network)?,
         };
-        let chain = match &practice {
-            Some(practice) => Some(practice.chain().clone()),
-            None if options.serve => Some(networks::connect(&ledger, &network, &asset).await?),
-            None => None,
-        };
+        let network = networks::with_nodes(&ledger, network).await?;
         let locks = locks::of(&ledger, settings.as_ref()).await?;
         let desk = Desk::assemble(
-            options, place, ledger, restored, locks, vault, network, asset, chain, practice, lock,
+            options, place, ledger, restored, locks, vault, network, asset, practice, lock,
         )?;
         if desk.inner.serves
             && let Err(problem) = desk.start(settings).await
@@ -273,7 +278,6 @@ impl Desk {
         vault: Option<Arc<Vault>>,
         network: Network,
         asset: Asset,
-        chain: Option<Chain>,
         practice: Option<Practice>,
         lock: File,
     ) -> Result<Desk, Problem> {
@@ -291,7 +295,16 @@ impl Desk {
             KeychainChoice::Given(keychain) => keychain.clone(),
             KeychainChoice::None => Keychain::none(),
         };
-        let network = practice.as_ref().map_or(network, |p| p.network().clone());
+        let mut network = practice.as_ref().map_or(network, |p| p.network().clone());
+        network.rpc_urls.extend(options.more_nodes);
+        if let Some(blocks) = options.final_depth_blocks {
+            network.finality = Finality::Depth { blocks };
+        }
+        let urls = network.rpc_urls.clone();
+        let chain = options
+            .serve
+            .then(|| Chain::connect_all(network.clone(), urls, asset.clone()))
+            .transpose()?;
         let endpoints = endpoints_of(practice.as_ref(), &asset);
         let opened_seq = ledger.head().seq;
         Ok(Desk {

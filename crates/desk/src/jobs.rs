@@ -2,14 +2,15 @@
 
 use crate::compare::{Comparisons, Floats};
 use crate::desk::Desk;
+use crate::doubts::Doubts;
 use crate::trust::{ANOTHER_CONTRACT, CONTRADICTS, keep_copy};
 use crate::view::Problem;
+use crate::watch::Watch;
 use crate::{networks, restored};
 use futures::StreamExt;
-use imprest_chain::{Chain, ChainError, Finding};
+use imprest_chain::{Chain, ChainError, Finding, Look};
 use imprest_domain::{RELEASE_MARGIN_S, SignalKind, Subject};
-use imprest_ledger::{HeadCopy, Ledger, LedgerError, OpenPayment};
-use std::collections::HashMap;
+use imprest_ledger::{HeadCopy, Ledger, LedgerError, OpenPayment, SettledPayment};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -20,9 +21,11 @@ pub(crate) const SETTLED_DEPTH_BLOCKS: u64 = 2;
 /// while the desk already runs.
 const PROVEN_FIRST_EVENTS: u64 = 50_000;
 /// How many open payments are asked after at once.
-const RECONCILE_AT_ONCE: usize = 8;
+pub(crate) const RECONCILE_AT_ONCE: usize = 8;
+/// For how many comparisons the nodes may contradict each other before the owner is told: nodes lag.
+const DOUBTED_FOR: u32 = 5;
 /// How far before its hold an authorisation's use is looked for: clocks differ, blocks do not.
-const SEARCH_BACK_BLOCKS: u64 = 300;
+pub(crate) const SEARCH_BACK_BLOCKS: u64 = 300;
 /// How often what is kept for a while is thinned out.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
 /// How many of the newest paid responses stay for retries to find.
@@ -140,7 +143,7 @@ impl ClockWatch {
 /// Compares open payments with the chain, about once a block and whenever something was sent.
 async fn reconcile(desk: Desk) {
     let block_time = Duration::from_millis(desk.inner.network.block_time_ms.clamp(250, 15_000));
-    let mut searched_deep = HashMap::new();
+    let (mut doubts, mut watch) = (Doubts::default(), Watch::default());
     let mut comparisons = Comparisons::default();
     let mut compared = Instant::now();
     loop {
@@ -151,12 +154,13 @@ async fn reconcile(desk: Desk) {
         let due = compared.elapsed() >= desk.inner.compare_every
             && desk.inner.trust.unreconciled().is_none();
         let floats = if due { floats(&desk).await } else { None };
-        match confirmed_look(&desk, &chain, &mut searched_deep).await {
+        match confirmed_look(&desk, &chain, &mut doubts, &mut watch).await {
             Ok(block) => {
                 note_reachable(&desk, true, Some(block));
                 if let Some(floats) = floats {
                     compared = Instant::now();
-                    compare(&desk, &chain, block, &floats, &mut comparisons).await;
+                    let in_doubt = say_doubts(&desk, &doubts, &watch).await;
+                    compare(&desk, &chain, block, &floats, &mut comparisons, in_doubt).await;
                 }
             }
             Err(error) => {
@@ -186,8 +190,10 @@ async fn compare(
     head: u64,
     floats: &Floats,
     comparisons: &mut Comparisons,
+    in_doubt: bool,
 ) {
-    if let Err(error) = desk.compare_floats(chain, head, floats, comparisons).await {
+    let compared = desk.compare_floats(chain, head, floats, comparisons, in_doubt).await;
+    if let Err(error) = compared {
         tracing::warn!(%error, "books and chain could not be compared");
     }
 }
@@ -196,7 +202,8 @@ async fn compare(
 async fn confirmed_look(
     desk: &Desk,
     chain: &Chain,
-    searched_deep: &mut HashMap<String, Instant>,
+    doubts: &mut Doubts,
+    watch: &mut Watch,
 ) -> Result<u64, ChainError> {
     if !desk.inner.confirmed.load(Ordering::Relaxed) {
         let confirmed = chain.confirm_asset().await;
@@ -207,16 +214,39 @@ async fn confirmed_look(
         desk.inner.confirmed.store(true, Ordering::Relaxed);
         desk.inner.changed(&["status", "overview"]);
     }
-    look(desk, chain, searched_deep).await
+    look(desk, chain, doubts, watch).await
+}
+
+/// Tells the owner when the nodes have contradicted themselves or each other for long; answers
+/// whether they do.
+async fn say_doubts(desk: &Desk, doubts: &Doubts, watch: &Watch) -> bool {
+    let patience = desk.inner.compare_every.saturating_mul(DOUBTED_FOR);
+    let now = std::time::Instant::now();
+    let open = doubts.lasting(patience, now).map(|why| (why, "stays held"));
+    let settled = || watch.lasting(patience, now).map(|why| (why, "may be undone"));
+    let Some((why, what)) = open.or_else(settled) else { return false };
+    let subject = Subject::Network { chain_id: desk.inner.asset.id.chain_id };
+    let detail = format!("a payment {what}, and {why}");
+    let raised = desk.inner.ledger.raise_signal(SignalKind::BooksDiffer, subject, detail).await;
+    if let Err(error) = raised {
+        tracing::warn!(%error, "a contradiction could not be written down");
+    }
+    desk.inner.changed(&["status", "overview", "agents"]);
+    true
 }
 
 /// One look at everything open; answers the newest block.
 async fn look(
     desk: &Desk,
     chain: &Chain,
-    searched_deep: &mut HashMap<String, Instant>,
+    doubts: &mut Doubts,
+    watch: &mut Watch,
 ) -> Result<u64, ChainError> {
-    let head = chain.head().await?.number;
+    let newest = chain.head().await?;
+    let head = newest.number;
+    if let Err(error) = watch.begin(desk, chain).await {
+        tracing::warn!(%error, "it is not known yet which settlements are final");
+    }
     let open = match desk.inner.ledger.open_payments().await {
         Ok(open) => open,
         Err(error) => {
@@ -224,32 +254,36 @@ async fn look(
             return Ok(head);
         }
     };
-    searched_deep.retain(|payment, _| open.iter().any(|o| o.payment.as_str() == payment));
-    let findings: Vec<_> = futures::stream::iter(open)
+    doubts.retain(|payment| open.iter().any(|open| open.payment == *payment));
+    let looks: Vec<_> = futures::stream::iter(open)
         .map(|open| {
-            let from_block = search_from(desk, chain, head, &open, searched_deep);
+            let from_block = search_from(desk, chain, head, &open, doubts);
             async move {
-                let finding =
-                    chain.reconcile(&open.authorization, from_block, RELEASE_MARGIN_S).await;
-                (open, finding)
+                let look = chain.look(&open.authorization, from_block, RELEASE_MARGIN_S).await;
+                (open, look)
             }
         })
         .buffer_unordered(RECONCILE_AT_ONCE)
         .collect()
         .await;
     let mut last_error = None;
-    for (open, finding) in findings {
-        match finding {
-            Ok(finding) => {
-                if matches!(finding, Finding::Inconsistent(_)) {
-                    searched_deep.insert(open.payment.to_string(), Instant::now());
-                }
-                if let Err(error) = book(desk, head, &open, finding).await {
-                    tracing::warn!(%error, payment = %open.payment, "a finding could not be booked");
+    for (open, look) in looks {
+        match look {
+            Ok(look) => {
+                doubts.note(&open.payment, &look, std::time::Instant::now());
+                match book(desk, &open, &look).await {
+                    Ok(Some(settled)) => watch.add(settled),
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(
+                        %error, payment = %open.payment, "a finding could not be booked"
+                    ),
                 }
             }
             Err(error) => last_error = Some(error),
         }
+    }
+    if let Err(error) = watch.look(desk, chain, newest).await {
+        tracing::warn!(%error, "settlements could not be asked after");
     }
     if let Err(error) = refills(desk, chain, head).await {
         tracing::warn!(%error, "refills could not be followed");
@@ -270,17 +304,11 @@ async fn look(
     last_error.map_or(Ok(head), Err)
 }
 
-/// The block to look for an authorisation's use from: about when its window began, or from the
-/// very first if that was contradicted.
-fn search_from(
-    desk: &Desk,
-    chain: &Chain,
-    head: u64,
-    open: &OpenPayment,
-    searched_deep: &HashMap<String, Instant>,
-) -> u64 {
-    if searched_deep.contains_key(open.payment.as_str()) {
-        return 0;
+/// The block to look for an authorisation's use from: about when its window began, or from as far
+/// back as one search goes if that was contradicted.
+fn search_from(desk: &Desk, chain: &Chain, head: u64, open: &OpenPayment, doubts: &Doubts) -> u64 {
+    if doubts.is_searched_deep(&open.payment) {
+        return head.saturating_sub(chain.search_blocks_max());
     }
     let now_s = u64::try_from(desk.inner.ledger.now().as_second()).unwrap_or_default();
     let age_s = now_s.saturating_sub(open.authorization.window.valid_after_s);
@@ -288,28 +316,28 @@ fn search_from(
     head.saturating_sub(blocks).saturating_sub(SEARCH_BACK_BLOCKS)
 }
 
+/// Books what a look proves; answers a settlement whose block could still be undone.
 async fn book(
     desk: &Desk,
-    head: u64,
     open: &OpenPayment,
-    finding: Finding,
-) -> Result<(), LedgerError> {
+    look: &Look,
+) -> Result<Option<SettledPayment>, LedgerError> {
     let ledger = &desk.inner.ledger;
-    match finding {
-        Finding::Settled { tx, block } if is_deep(block, head) => {
+    let mut to_watch = None;
+    match look.finding {
+        Finding::Settled { tx, block } if is_deep(block, look.head) => {
             ledger.settle(&open.payment, tx, block).await?;
+            let (payment, authorization) = (open.payment.clone(), open.authorization.clone());
+            let settled = SettledPayment { payment, authorization, transaction: tx, block };
+            to_watch = Some(settled).filter(|_| !look.is_final);
         }
         Finding::ExpiredUnused { block } | Finding::Cancelled { block, .. } => {
             ledger.expire(&open.payment, block).await?;
         }
-        Finding::Inconsistent(why) => {
-            tracing::warn!(payment = %open.payment, %why, "the chain contradicts itself; the hold stays");
-            return Ok(());
-        }
-        Finding::Settled { .. } | Finding::StillOpen => return Ok(()),
+        Finding::Settled { .. } | Finding::StillOpen | Finding::Inconsistent(_) => return Ok(None),
     }
     desk.inner.changed(&["overview", "activity", "agents"]);
-    Ok(())
+    Ok(to_watch)
 }
 
 /// Books refills whose transaction reached the chain while nobody was waiting for it.

@@ -15,6 +15,7 @@ mod bindings;
 mod command;
 mod compare;
 mod desk;
+mod doubts;
 mod export;
 mod jobs;
 mod keys;
@@ -39,6 +40,7 @@ mod teller;
 mod trust;
 pub mod view;
 mod warn;
+mod watch;
 mod ways;
 mod wording;
 

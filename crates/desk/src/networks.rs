@@ -5,7 +5,6 @@ use crate::place::Settings;
 use crate::problem::{ErrorCode, bad_input};
 use crate::view::{NetworkRow, Problem};
 use imprest_chain::{Chain, ChainError, Network, Networks};
-use imprest_domain::Asset;
 use imprest_ledger::{Ledger, NODES_MAX, Nodes};
 use std::sync::atomic::Ordering;
 use url::Url;
@@ -73,15 +72,9 @@ fn node(text: &str) -> Result<Url, Problem> {
     Ok(url)
 }
 
-/// Connects to a network by its nodes; nothing is asked yet.
-pub(crate) async fn connect(
-    ledger: &Ledger,
-    network: &Network,
-    asset: &Asset,
-) -> Result<Chain, Problem> {
-    let first = nodes(ledger, network).await?.into_iter().next();
-    let node = first.ok_or_else(|| bad_input("RPC address", "this network has none"))?;
-    Ok(Chain::connect(network.clone(), node, asset.clone())?)
+/// The network with the nodes that are asked about it.
+pub(crate) async fn with_nodes(ledger: &Ledger, network: Network) -> Result<Network, Problem> {
+    Ok(Network { rpc_urls: nodes(ledger, &network).await?, ..network })
 }
 
 impl Desk {
@@ -156,8 +149,10 @@ impl Desk {
         let chosen = Nodes::try_from(texts).map_err(|why| bad_input("RPC address", why))?;
         self.inner.ledger.set_nodes(chosen).await?;
         if self.inner.serves {
-            let chain = connect(&self.inner.ledger, own, asset).await?;
-            self.inner.use_chain(chain);
+            let registry = registry()?;
+            let entry = registry.by_key(&own.key).unwrap_or(own);
+            let urls = self::nodes(&self.inner.ledger, entry).await?;
+            self.inner.use_chain(Chain::connect_all(own.clone(), urls, asset.clone())?);
         }
         self.inner.changed(&["status", "overview"]);
         self.networks().await

@@ -274,7 +274,7 @@ impl Desk {
             PaymentState::Waiting => {
                 Some("The owner has been asked. Poll the payment; do not ask again.".to_owned())
             }
-            PaymentState::Unknown | PaymentState::Void => {
+            PaymentState::Delivered | PaymentState::Unknown | PaymentState::Void => {
                 record.note.as_deref().map(|note| plain(note, 300))
             }
             PaymentState::Expired => Some(format!(

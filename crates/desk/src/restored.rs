@@ -84,7 +84,12 @@ impl Reading {
         // The mark lies beside the log, where it can be changed: it may only have the search begin
         // sooner. It does where the desk had not looked at the chain for long.
         let mark = ledger.mark(DEPOSITS_MARK).await?.unwrap_or(u64::MAX);
-        let first = last_block_before(chain, last, before).await?.min(mark).saturating_add(1);
+        let mut first = mark;
+        // Where the nodes differ, the search begins where the first of them says.
+        for node in chain.sources() {
+            first = first.min(last_block_before(&node, last, before).await?);
+        }
+        let first = first.saturating_add(1);
         let used = ledger.next_account().await?.saturating_sub(1);
         Ok(Reading { first, next: first, last, strangers: BTreeMap::new(), used })
     }
@@ -180,7 +185,7 @@ impl Reading {
             let agent = whose(log.from);
             let stranger = self.strangers.get(&log.from).copied();
             if agent.is_some() || stranger.is_some() {
-                let at = at_s(chain.block_at(log.block).await?.timestamp_s)?;
+                let at = time_of(chain, log.block).await?;
                 news |= book_spend(desk, &moved, agent, stranger, at).await?;
             }
         }
@@ -275,6 +280,15 @@ fn at_s(second: u64) -> Result<Timestamp, Problem> {
             "Use another RPC endpoint if this stays.",
         )
     })
+}
+
+/// A block's time; of several nodes' the latest, which counts in the windows that matter.
+async fn time_of(chain: &Chain, block: u64) -> Result<Timestamp, Problem> {
+    let mut latest_s = 0;
+    for node in chain.sources() {
+        latest_s = latest_s.max(node.block_at(block).await?.timestamp_s);
+    }
+    at_s(latest_s)
 }
 
 /// The last block before a moment, by halving; the first one where the node does not have them all.

@@ -213,6 +213,10 @@ pub(crate) fn outcome(record: &PaymentRecord, asset: &Asset) -> String {
                 .unwrap_or_default();
             match record.state {
                 PaymentState::Unknown => format!("Unclear{until}"),
+                // Only a settlement that the chain took back leaves a note behind what was delivered.
+                PaymentState::Delivered if record.note.is_some() => {
+                    format!("In flight again: the chain took back its block{until}")
+                }
                 _ => format!("In flight{until}"),
             }
         }

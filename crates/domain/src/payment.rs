@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// waiting ─▶ refused | held
 /// held ─▶ void                      (never signed)
 /// held ─▶ delivered | unknown ─▶ settled | expired
+/// settled ─▶ delivered | unknown    (its block was undone: [`PaymentState::reopened`])
 /// ```
 /// From the moment of `held` the money counts as spent; only evidence gives it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,7 +49,7 @@ impl PaymentState {
         matches!(self, PaymentState::Held | PaymentState::Delivered | PaymentState::Unknown)
     }
 
-    /// Whether nothing more will happen to it.
+    /// Whether nothing more will happen to it, short of the chain undoing the block of a settlement.
     pub fn is_final(self) -> bool {
         !self.is_open() && self != PaymentState::Waiting
     }
@@ -75,7 +76,18 @@ impl PaymentState {
             .find(|state| state.word() == word)
     }
 
-    /// Checks one step.
+    /// Where a settlement goes back to when the chain has undone its block: the money is reserved
+    /// as before it settled. It never was, or is, a hold that nothing was signed under.
+    ///
+    /// # Errors
+    /// [`TransitionError`] for a payment that is not settled.
+    pub fn reopened(self, was_delivered: bool) -> Result<PaymentState, TransitionError> {
+        use PaymentState::*;
+        let to = if was_delivered { Delivered } else { Unknown };
+        if self == Settled { Ok(to) } else { Err(TransitionError { from: self, to }) }
+    }
+
+    /// Checks one step forward.
     ///
     /// # Errors
     /// [`TransitionError`] for every step not drawn at [`PaymentState`].
@@ -132,6 +144,17 @@ mod tests {
     fn only_an_unsigned_hold_can_be_void() {
         for from in ALL {
             assert_eq!(from.to(Void).is_ok(), from == Held, "{from:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_settlement_reopens_and_never_as_something_that_can_be_void() {
+        for from in ALL {
+            for (delivered, to) in [(true, Delivered), (false, Unknown)] {
+                let wrong = Err(TransitionError { from, to });
+                let right = if from == Settled { Ok(to) } else { wrong };
+                assert_eq!(from.reopened(delivered), right, "{from:?}");
+            }
         }
     }
 

@@ -62,6 +62,7 @@ impl Books {
             | Event::PaymentVoided { .. }
             | Event::PaymentDelivered { .. }
             | Event::PaymentSettled { .. }
+            | Event::PaymentReopened { .. }
             | Event::PaymentExpired { .. } => self.apply_to_payment(event, place),
             Event::RefillGranted { .. }
             | Event::RefillSent { .. }

@@ -397,6 +397,14 @@ events! {
         /// The number of that transaction's block.
         block: u64,
     }
+    /// The chain undid the block in which it was paid: the money is reserved again. It is the first
+    /// step by which a payment that was over could be given back, so it takes the vault.
+    PaymentReopened "payment_reopened" {
+        /// Which.
+        payment: PaymentId,
+        /// The number of the newest block when it was seen to be gone.
+        block: u64,
+    }
     /// The signature's time ran out unused.
     PaymentExpired "payment_expired" {
         /// Which.
@@ -644,13 +652,14 @@ impl Event {
             | Event::PaymentVoided { payment, .. }
             | Event::PaymentDelivered { payment, .. }
             | Event::PaymentSettled { payment, .. }
+            | Event::PaymentReopened { payment, .. }
             | Event::PaymentExpired { payment, .. } => Some(payment),
             _ => None,
         }
     }
 
-    /// Whether only an owner with an open vault can have caused it: what gives authority, or
-    /// reserves money for a signature. Such an event is always under the vault's seal.
+    /// Whether only an owner with an open vault can have caused it: what gives authority, reserves
+    /// money for a signature, or takes back that money was spent. Such an event is always under the vault's seal.
     pub fn needs_the_vault(&self) -> bool {
         matches!(
             self,
@@ -670,6 +679,7 @@ impl Event {
                 | Event::PayeeTrusted { .. }
                 | Event::HostAllowed { .. }
                 | Event::PaymentHeld { .. }
+                | Event::PaymentReopened { .. }
                 | Event::RefillGranted { .. }
                 | Event::SignalAnswered { by: SignalAnswer::Owner, .. }
         )

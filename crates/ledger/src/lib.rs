@@ -48,7 +48,7 @@ pub use found::{FoundSpend, StrangerSpend};
 pub use grant::{Grant, TransactionTerms, TreasuryGrant};
 pub use locks::{LOCK_MINUTES, Locks};
 pub use nodes::{NODE_BYTES_MAX, NODES_MAX, Nodes};
-pub use payments::OpenPayment;
+pub use payments::{OpenPayment, SettledPayment};
 pub use read::{
     ApprovalRecord, BookBalance, COUNT_MAX, EventRecord, LastPaid, PaymentFilter, PaymentPage,
     PaymentRecord, Totals, WindowUse,

@@ -1,4 +1,4 @@
-//! What happens to a payment after its hold: answers, settlement, expiry.
+//! What happens to a payment after its hold: answers, settlement, expiry, and a settlement undone.
 
 use crate::error::LedgerError;
 use crate::event::{Delivery, Event};
@@ -17,6 +17,19 @@ pub struct OpenPayment {
     pub state: PaymentState,
     /// What was, or may have been, signed.
     pub authorization: Authorization,
+}
+
+/// A payment that the books call settled, and whose block may not be final yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledPayment {
+    /// Which.
+    pub payment: PaymentId,
+    /// What was signed.
+    pub authorization: Authorization,
+    /// The hash of the transaction that took it.
+    pub transaction: B256,
+    /// The number of that transaction's block.
+    pub block: u64,
 }
 
 impl Ledger {
@@ -51,6 +64,24 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let event = Event::PaymentSettled { payment: payment.clone(), transaction, block };
         self.close_payment(payment, PaymentState::Settled, event).await
+    }
+
+    /// Records that the chain undid the block in which a payment was settled: its money is reserved
+    /// again, and every window holds what it held. `block` is the newest block's number. Open
+    /// already is no error.
+    ///
+    /// # Errors
+    /// When it was never settled, [`LedgerError::Locked`], or a failed write; it stays settled then.
+    pub async fn reopen(&self, payment: &PaymentId, block: u64) -> Result<(), LedgerError> {
+        let payment = payment.clone();
+        self.store
+            .write(move |tx| {
+                if !tx.books.payment(&payment)?.state.is_open() {
+                    tx.append(Event::PaymentReopened { payment, block })?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Gives a hold back because the chain's finalised clock passed the signature's end and the
@@ -91,6 +122,33 @@ impl Ledger {
         .fetch_all(&self.store.readers)
         .await?;
         rows.iter().map(open_of).collect()
+    }
+}
+
+impl Ledger {
+    /// Every settled payment whose block is later than one, oldest first. It reads over all that
+    /// ever settled, so it is for the start.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn settled_after(&self, block: u64) -> Result<Vec<SettledPayment>, LedgerError> {
+        // A block number that SQLite cannot hold is later than every one it does.
+        let Ok(after) = i64::try_from(block) else { return Ok(Vec::new()) };
+        let rows = sqlx::query(
+            "SELECT * FROM payments WHERE state = 'settled' AND block > ? ORDER BY seq",
+        )
+        .bind(after)
+        .fetch_all(&self.store.readers)
+        .await?;
+        let settled = |row: &SqliteRow| {
+            let bad = |what: &str| LedgerError::damaged(format!("a settlement’s {what}"));
+            let block = row.try_get::<i64, _>("block")?.try_into().map_err(|_| bad("block"))?;
+            let transaction = row.try_get::<String, _>("tx")?;
+            let transaction = transaction.parse().map_err(|_| bad("transaction"))?;
+            let OpenPayment { payment, authorization, .. } = open_of(row)?;
+            Ok(SettledPayment { payment, authorization, transaction, block })
+        };
+        rows.iter().map(settled).collect()
     }
 }
 

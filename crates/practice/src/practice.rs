@@ -57,7 +57,7 @@ impl Practice {
         let known = Places::load(dir)?;
         let anvil = Anvil::start(kit, dir, known.as_ref().map(|k| k.rpc_port)).await?;
         let (network, asset) = describe(&anvil, known.as_ref())?;
-        let chain = Chain::connect(network.clone(), anvil.rpc_url().clone(), asset.clone())?;
+        let chain = Chain::connect_all(network.clone(), network.rpc_urls.clone(), asset.clone())?;
         let issuer = Arc::new(Account::new(Role::Issuer, chain.clone())?);
         if !chain.has_code().await? {
             deploy::deploy(kit, &chain, anvil.rpc(), &issuer).await?;

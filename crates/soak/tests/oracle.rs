@@ -28,6 +28,7 @@ fn the_ledger_says_what_plain_lists_say() {
         ("approved", 5),
         ("settled", 50),
         ("expired", 10),
+        ("reopened", 10),
         ("voided", 3),
         ("same key again", 50),
         ("limits changed", 30),

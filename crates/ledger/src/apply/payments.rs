@@ -1,4 +1,5 @@
-//! The life of a payment: refused or asked, held, delivered, settled or expired.
+//! The life of a payment: refused or asked, held, delivered, settled or expired; and a settlement that
+//! the chain takes back.
 
 use super::windows::{End, minute};
 use super::{Done, Place, float, held, misplaced, overflow, payee_account, sum};
@@ -20,6 +21,8 @@ const PRICES_KEPT: usize = 10;
 /// How many odd moments of one kind are remembered, and for how long, in milliseconds.
 const TALLIES_KEPT: usize = 10;
 const TALLY_MS: i64 = 24 * 60 * 60 * 1000;
+/// What is said of a payment whose block the chain has undone.
+const UNDONE: &str = "the chain took back the block in which it was paid";
 
 impl Books {
     pub(super) fn apply_to_payment(&mut self, event: Event, place: Place) -> Done {
@@ -67,6 +70,7 @@ impl Books {
             Event::PaymentSettled { payment, transaction, block } => {
                 self.settle(&payment, &transaction, block, place)
             }
+            Event::PaymentReopened { payment, .. } => self.reopen(&payment, place),
             Event::PaymentExpired { payment, block } => {
                 let row = self.step(&payment, PaymentState::Expired, place)?;
                 self.release(&row, false, place)?;
@@ -238,6 +242,20 @@ impl Books {
         Ok(())
     }
 
+    /// Takes a settlement back: payee → held, and from settled to held in every counter it was
+    /// settled in. What it made known of the payee stays known; its price is no longer one that was
+    /// paid.
+    fn reopen(&mut self, payment: &PaymentId, place: Place) -> Done {
+        let mut row = self.lift_payment(payment)?;
+        row.state = row.state.reopened(row.response_sha256.is_some())?;
+        row.updated_ms = place.at_ms;
+        self.count_again(&row)?;
+        self.forget_price(&row)?;
+        self.move_units(payee_account(&row.origin), held(&row.agent), row.value, place)?;
+        self.put(PaymentRow { tx: None, block: None, note: Some(UNDONE.to_owned()), ..row });
+        Ok(())
+    }
+
     /// One step in a payment's life, checked against the drawn one; the caller puts the row back.
     fn step(
         &mut self,
@@ -289,6 +307,17 @@ impl Books {
         last.push(paid.value);
         let too_many = last.len().saturating_sub(PRICES_KEPT);
         last.drain(..too_many);
+        Ok(())
+    }
+
+    /// Takes back that a price was paid, if it is remembered still.
+    fn forget_price(&mut self, undone: &PaymentRow) -> Done {
+        let key = (undone.origin.clone(), undone.item());
+        if let Some(row) = self.edit::<PriceRow>(&key)?
+            && let Some(place) = row.last.0.iter().rposition(|paid| *paid == undone.value)
+        {
+            row.last.0.remove(place);
+        }
         Ok(())
     }
 

@@ -115,6 +115,21 @@ impl Books {
         Ok(())
     }
 
+    /// Takes a settlement back into the holds of its counters; each window's sum stays what it was.
+    pub(super) fn count_again(&mut self, row: &PaymentRow) -> Done {
+        let gone = || LedgerError::damaged("a settlement that no counter holds");
+        for Span(holder, window, label) in row.spans.iter().flat_map(|spans| &spans.0) {
+            // What was signed stays in the rolling hour, whatever became of it.
+            if *window == Window::Hour {
+                continue;
+            }
+            let counter = self.counter_of(holder, *window, label)?;
+            counter.settled = counter.settled.checked_sub(row.value).ok_or_else(gone)?;
+            counter.held = sum(counter.held, row.value)?;
+        }
+        Ok(())
+    }
+
     /// Counts what was spent without ever having been held.
     pub(crate) fn count_spent(&mut self, holder: &str, spans: &[Counted], value: Units) -> Done {
         for Counted { window, label } in spans {

@@ -93,6 +93,8 @@ pub struct Payment {
     pub state: PaymentState,
     pub question: Option<Question>,
     pub hold: Option<Hold>,
+    /// Whether the last that is known of the payee's answer is that it delivered.
+    pub answered: bool,
 }
 
 /// What a signal is about.
@@ -387,6 +389,24 @@ impl Books {
         }
         let last = self.payees.iter().rev().find(|known| known.0 == origin && known.2 == foreign);
         last.map_or(Standing::New, |known| Standing::Changed { was: known.1 })
+    }
+
+    /// A price was paid; ten of a thing are remembered.
+    pub fn sell(&mut self, (origin, path, value): (usize, usize, u128)) {
+        self.sales.push((origin, path, value));
+        let same = |sale: &(usize, usize, u128)| (sale.0, sale.1) == (origin, path);
+        if self.sales.iter().filter(|sale| same(sale)).count() > 10
+            && let Some(oldest) = self.sales.iter().position(same)
+        {
+            self.sales.remove(oldest);
+        }
+    }
+
+    /// A price was not paid after all.
+    pub fn unsell(&mut self, sold: (usize, usize, u128)) {
+        if let Some(place) = self.sales.iter().rposition(|sale| *sale == sold) {
+            self.sales.remove(place);
+        }
     }
 
     /// The median of the last ten prices of a thing, if there are three.

@@ -133,6 +133,7 @@ impl Desk {
             Step::Void { pick } => self.void(*pick).await,
             Step::Deliver { pick, unknown } => self.deliver(*pick, *unknown).await,
             Step::Settle { pick } => self.settle(*pick).await,
+            Step::Reopen { pick } => self.reopen(*pick).await,
             Step::Expire { pick } => self.expire(*pick).await,
             Step::Freeze => self.freeze().await,
             Step::Thaw => self.thaw().await,

@@ -135,7 +135,8 @@ impl Desk {
 
     fn note(&mut self, id: PaymentId, wish: &Wish, state: PaymentState) -> usize {
         let wish = wish.clone();
-        self.books.payments.push(Payment { id, wish, state, question: None, hold: None });
+        let (question, hold) = (None, None);
+        self.books.payments.push(Payment { id, wish, state, question, hold, answered: false });
         self.books.payments.len() - 1
     }
 
@@ -319,6 +320,7 @@ impl Desk {
         self.saw(if unknown { "unknown" } else { "delivered" });
         self.books.event();
         self.books.payments[place].state = next;
+        self.books.payments[place].answered = !unknown;
         if unknown {
             let (origin, now) = (wish.item.origin, self.books.now_ms());
             let times = noted(&mut self.books.undelivered[origin], now);
@@ -342,7 +344,37 @@ impl Desk {
         self.books.event();
         self.books.payments[place].state = PaymentState::Settled;
         self.books.see_payee(wish.item.payee_key());
-        self.books.sales.push((wish.item.origin, wish.item.path, wish.value));
+        self.books.sell((wish.item.origin, wish.item.path, wish.value));
+        Ok(())
+    }
+
+    /// The chain takes a settlement back; mostly one that there is, at times any payment's.
+    pub(super) async fn reopen(&mut self, pick: u64) -> Seen {
+        let settled = self.books.places(|p| p.state == PaymentState::Settled);
+        let any = || self.books.places(|_| true);
+        let some = chosen(settled, pick).filter(|_| !pick.is_multiple_of(12));
+        let Some(place) = some.or_else(|| chosen(any(), pick)) else { return Ok(()) };
+        let Payment { id, wish, state, answered, .. } = self.books.payments[place].clone();
+        let answer = self.ledger.reopen(&id, pick % 1_000_000).await;
+        if state.is_open() {
+            return answer.map_err(unexpected("reopening what is open"));
+        }
+        if !self.books.may_write() {
+            self.saw("locked");
+            return match answer {
+                Err(LedgerError::Locked) => Ok(()),
+                other => Err(format!("reopening answered {other:?} while the vault is locked")),
+            };
+        }
+        if state != PaymentState::Settled {
+            return refused_as_no_step("a reopening", answer);
+        }
+        answer.map_err(unexpected("reopening"))?;
+        self.saw("reopened");
+        self.books.event();
+        self.books.unsell((wish.item.origin, wish.item.path, wish.value));
+        self.books.payments[place].state =
+            if answered { PaymentState::Delivered } else { PaymentState::Unknown };
         Ok(())
     }
 

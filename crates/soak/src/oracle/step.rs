@@ -53,6 +53,9 @@ pub enum Step {
     Settle {
         pick: u64,
     },
+    Reopen {
+        pick: u64,
+    },
     Expire {
         pick: u64,
     },
@@ -166,7 +169,7 @@ impl Step {
     /// What becomes of a payment.
     fn draw_of_a_payment(chance: &mut Chance) -> Step {
         let pick = chance.any();
-        match chance.below(20) {
+        match chance.below(22) {
             0..5 => {
                 let other = [Fresh::Dearer, Fresh::OtherAddress, Fresh::OtherWords];
                 let changes = chance.percent(15);
@@ -178,6 +181,7 @@ impl Step {
             8 => Step::Void { pick },
             9..12 => Step::Deliver { pick, unknown: chance.percent(30) },
             12..18 => Step::Settle { pick },
+            18 | 19 => Step::Reopen { pick },
             _ => Step::Expire { pick },
         }
     }
