@@ -113,7 +113,7 @@ impl fmt::Display for Finding {
 pub struct Look {
     /// What it proves.
     pub finding: Finding,
-    /// The newest block's number; of several nodes that were heard, the lowest.
+    /// The newest block's number; of several nodes that were heard and make sense, the lowest.
     pub head: u64,
     /// Whether the use was seen in a block that cannot be undone, by every node that saw a use.
     pub is_final: bool,
@@ -227,7 +227,10 @@ impl Chain {
 fn agree(looks: Vec<(String, Result<Look, ChainError>)>) -> Result<Look, ChainError> {
     let heard: Vec<&Look> = looks.iter().filter_map(|(_, look)| look.as_ref().ok()).collect();
     let all_heard = heard.len() == looks.len();
-    let Some(head) = heard.iter().map(|look| look.head).min() else {
+    let lowest = |looks: &mut dyn Iterator<Item = &&Look>| looks.map(|look| look.head).min();
+    // A node that makes no sense does not say either how far the chain is.
+    let sensible = lowest(&mut heard.iter().filter(|look| look.is_unanimous));
+    let Some(head) = sensible.or_else(|| lowest(&mut heard.iter())) else {
         let silent = looks.into_iter().find_map(|(_, look)| look.err());
         return Err(silent.unwrap_or(ChainError::Endpoints { why: "there is none" }));
     };
@@ -250,7 +253,7 @@ fn doubt(host: &str, look: &Result<Look, ChainError>, together: Finding) -> Opti
     let kind = |finding: &Finding| std::mem::discriminant(finding);
     match look {
         Err(error) => Some(error.to_string()),
-        Ok(look) if kind(&look.finding) == kind(&together) => None,
+        Ok(look) if look.is_unanimous && kind(&look.finding) == kind(&together) => None,
         Ok(look) => Some(format!("The node at {host} says that {}.", look.finding)),
     }
 }
@@ -517,7 +520,8 @@ mod tests {
             assert_eq!(look.is_unanimous, at_one, "{one}, and {two:?}");
             assert_eq!(look.doubts.is_empty(), at_one, "{:?}", look.doubts);
             assert!(look.doubts.iter().all(|doubt| doubt.contains("one") || doubt.contains("two")));
-            assert_eq!(look.head, if two.is_ok() { 7 } else { 9 });
+            let two_counts = two.is_ok_and(|two| two != odd);
+            assert_eq!(look.head, if two_counts { 7 } else { 9 });
         }
         let nobody = agree(vec![("one".into(), Err(silent())), ("two".into(), Err(silent()))]);
         assert_eq!(nobody, Err(silent()));

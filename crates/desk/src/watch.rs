@@ -23,6 +23,10 @@ const FINAL_MARK: &str = "settled_final_block";
 /// next start, and an idle desk writes little.
 const FINAL_MARK_STEP: u64 = 60;
 
+/// How often one settlement is taken back while the desk runs. A chain does it once or twice; a node that
+/// plays with the desk would fill the log, and gets nothing for it.
+const REOPENINGS_MAX: u32 = 8;
+
 /// The settlements that are watched, for as long as the desk runs.
 #[derive(Default)]
 pub(crate) struct Watch {
@@ -35,6 +39,8 @@ pub(crate) struct Watch {
     /// The newest block at the last look.
     seen: Option<Block>,
     doubts: Doubts,
+    /// How often each payment was opened again.
+    reopened: BTreeMap<PaymentId, u32>,
 }
 
 struct Watched {
@@ -173,7 +179,7 @@ impl Watch {
                 let is_as_booked = (transaction, block) == (booked.transaction, booked.block);
                 is_as_booked || rebook(desk, payment, transaction, block).await?
             }
-            Standing::Undone => reopen(desk, payment, look.head).await?,
+            Standing::Undone => self.reopen(desk, payment, look.head).await?,
         };
         if is_over && let Some(settled) = &mut self.settled {
             settled.remove(payment);
@@ -182,6 +188,24 @@ impl Watch {
             watched.is_seen = matches!(standing(look, booked.block), Standing::There);
         }
         Ok(())
+    }
+
+    /// Opens a payment again that was undone, unless that happened too often. Answers whether it did.
+    async fn reopen(
+        &mut self,
+        desk: &Desk,
+        payment: &PaymentId,
+        head: u64,
+    ) -> Result<bool, LedgerError> {
+        let times = self.reopened.get(payment).copied().unwrap_or_default();
+        if times >= REOPENINGS_MAX || !reopen(desk, payment, head).await? {
+            return Ok(false);
+        }
+        if times + 1 == REOPENINGS_MAX {
+            tracing::error!(%payment, "it was settled and undone again and again; the next time it stays settled");
+        }
+        self.reopened.insert(payment.clone(), times + 1);
+        Ok(true)
     }
 
     /// Remembers up to which block nothing is watched any more, for the next start.
