@@ -25,7 +25,7 @@ pub use budget::{Budget, BudgetError, NewPayeeRule, OverPayment};
 pub use decide::{AgentStanding, Case, Intent, Shared, decide, reaches_80_percent};
 pub use grade::{Danger, Grade};
 pub use hours::{HoursError, HoursOfDay};
-pub use ids::{AgentId, ApprovalId, IdError, PaymentId, RefillId, SharedId};
+pub use ids::{AgentId, ApprovalId, IdError, PaymentId, RefillId, SharedId, SweepId};
 pub use money::{AmountError, Asset, AssetId, AssetIdError, Units};
 pub use notes::BudgetNote;
 pub use payee::{Payee, PayeeStanding};

@@ -1,11 +1,12 @@
 //! What each event does to the books. Live writes, migrations and replays run this same code.
 //!
-//! Here each event finds its way: to the agents, to a payment's life, or to the floats; all of them
-//! count in the windows and move units between the accounts.
+//! Here each event finds its way: to the agents, to a payment's life, to the floats or to sweeps;
+//! all of them count in the windows and move units between the accounts.
 
 mod agents;
 mod floats;
 mod payments;
+mod sweeps;
 mod windows;
 
 use crate::books::Books;
@@ -62,13 +63,20 @@ impl Books {
             | Event::PaymentVoided { .. }
             | Event::PaymentDelivered { .. }
             | Event::PaymentSettled { .. }
-            | Event::PaymentExpired { .. } => self.apply_to_payment(event, place),
+            | Event::PaymentExpired { .. }
+            | Event::CancelGranted { .. }
+            | Event::CancelSent { .. } => self.apply_to_payment(event, place),
             Event::RefillGranted { .. }
             | Event::RefillSent { .. }
             | Event::RefillSettled { .. }
             | Event::RefillFailed { .. }
             | Event::FloatReceived { .. }
             | Event::SpendFound { .. } => self.apply_to_float(&event, place),
+            Event::SweepHeld { .. }
+            | Event::SweepSent { .. }
+            | Event::SweepSettled { .. }
+            | Event::SweepVoided { .. }
+            | Event::SweepExpired { .. } => self.apply_to_sweep(event, place),
             Event::Frozen {} => self.freeze(),
             Event::Thawed {} => self.thaw(),
             Event::StrangerSpent { .. }

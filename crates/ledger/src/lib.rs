@@ -9,6 +9,7 @@
 mod agents;
 mod apply;
 mod books;
+mod cancels;
 mod cell;
 mod clock;
 mod error;
@@ -16,7 +17,9 @@ mod event;
 mod facts;
 mod found;
 mod grant;
+mod head;
 mod kept;
+mod later;
 mod locks;
 mod migrate;
 mod payments;
@@ -32,6 +35,7 @@ mod shared;
 mod signals;
 mod sound;
 mod store;
+mod sweeps;
 mod table;
 mod verify;
 mod walk;
@@ -44,7 +48,7 @@ pub use event::{
 };
 pub use facts::Alarm;
 pub use found::{FoundSpend, StrangerSpend};
-pub use grant::{Grant, TransactionTerms, TreasuryGrant};
+pub use grant::{CancelGrant, Grant, SweepGrant, TransactionTerms, TreasuryGrant};
 pub use locks::{LOCK_MINUTES, Locks};
 pub use payments::OpenPayment;
 pub use read::{
@@ -58,6 +62,7 @@ pub use seal::SealKey;
 pub use shared::SharedBudget;
 pub use signals::SignalRecord;
 pub use store::OpenOptions;
+pub use sweeps::OpenSweep;
 pub use verify::{Findings, HeadCopy};
 
 use imprest_domain::{Outcome, PaymentId, Reason, Verdict};

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The version of the tables; a file with a greater one is refused.
-pub(crate) const SCHEMA_VERSION: i64 = 3;
+pub(crate) const SCHEMA_VERSION: i64 = 4;
 /// The tables as they are now. The log's own has never changed.
-const SCHEMA: &str = include_str!("../migrations/0003_books.sql");
+const SCHEMA: &str = include_str!("../migrations/0004_books.sql");
 
 /// Projections of the first form.
 const FIRST_TABLES: [&str; 11] = [
@@ -40,6 +40,9 @@ const SECOND_TABLES: [&str; 8] = [
     "payments_text",
 ];
 
+/// What the third form had besides those.
+const THIRD_TABLES: [&str; 2] = ["strangers", "nonces"];
+
 /// Makes the tables in an empty file, or brings an older file to the present form.
 ///
 /// # Errors
@@ -52,6 +55,7 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), LedgerEr
         0 => make(conn, path)?,
         1 => upgrade(conn, path, found, &[])?,
         2 => upgrade(conn, path, found, &SECOND_TABLES)?,
+        3 => upgrade(conn, path, found, &[&SECOND_TABLES[..], &THIRD_TABLES].concat())?,
         ..SCHEMA_VERSION => {
             let why = format!("its version is {found}, which no desk writes");
             return Err(LedgerError::Unreadable { path: path.into(), why });

@@ -245,6 +245,16 @@ pub enum VaultError {
         /// The address in the authorisation.
         named: Address,
     },
+    /// The payee in a sweep is not the treasury.
+    #[error(
+        "the sweep names {named} as payee, but the treasury is {own}. Nothing was signed; report this."
+    )]
+    WrongPayee {
+        /// The treasury's address.
+        own: Address,
+        /// The address in the authorisation.
+        named: Address,
+    },
     /// The asset of a grant is not the one its authorisation binds.
     #[error("the payment names another token than its grant. Nothing was signed; report this.")]
     WrongAsset,

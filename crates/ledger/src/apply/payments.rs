@@ -73,6 +73,22 @@ impl Books {
                 self.put(PaymentRow { block: Some(block), ..row });
                 Ok(())
             }
+            Event::CancelGranted { payment, authorizer, nonce } => {
+                let mut row = self.lift_payment(&payment)?;
+                let signed = (row.from_address, row.nonce) == (Some(authorizer), Some(nonce));
+                if !signed || !row.state.is_open() {
+                    return Err(LedgerError::damaged("a cancellation of what was not signed"));
+                }
+                row.updated_ms = place.at_ms;
+                self.put(row);
+                Ok(())
+            }
+            // The chain may have ended the payment since; what was sent was sent.
+            Event::CancelSent { payment, .. } => {
+                let row = self.lift_payment(&payment)?;
+                self.put(PaymentRow { updated_ms: place.at_ms, ..row });
+                Ok(())
+            }
             _ => Err(misplaced()),
         }
     }
