@@ -12,8 +12,10 @@ mod connect;
 mod demo;
 mod doctor;
 mod fault;
+mod fund;
 mod keep;
 mod link;
+mod money;
 mod owner;
 mod passphrase;
 mod read;
@@ -117,7 +119,10 @@ async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
         Command::Vault(command) => vault::vault(context, command).await,
         Command::Treasury(command) => vault::treasury(context, command).await,
         Command::Key(command) => vault::key(context, command).await,
-        Command::Refill { name, amount } => owner::refill(context, &name, &amount).await,
+        Command::Refill { name, amount } => money::refill(context, &name, &amount).await,
+        Command::Sweep { name, amount } => money::sweep(context, &name, amount.as_deref()).await,
+        Command::Fund => fund::fund(context).await,
+        Command::Cancel(args) => money::cancel(context, &args).await,
         Command::Hosts(command) => owner::hosts(context, command).await,
         Command::Status => read::status(context).await,
         Command::Activity(args) => read::activity(context, &args).await,

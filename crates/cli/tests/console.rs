@@ -121,7 +121,10 @@ fn help_says_what_every_command_does() {
         "acknowledge",
         "clock",
         "clock accept",
+        "fund",
         "refill",
+        "sweep",
+        "cancel",
         "hosts",
         "hosts allow",
         "hosts list",
@@ -192,7 +195,7 @@ fn help_says_what_every_command_does() {
 #[test]
 fn wrong_usage_is_said_in_two_lines() {
     let home = Home::new();
-    let lines: [&[&str]; 21] = [
+    let lines: [&[&str]; 24] = [
         &["frobnicate"],
         &["status", "--colour"],
         &["agent", "add"],
@@ -208,6 +211,9 @@ fn wrong_usage_is_said_in_two_lines() {
         &["shared", "add", "team", "--per-hour", "1e3"],
         &["acknowledge", "one"],
         &["refill", "scout", "-5"],
+        &["sweep", "scout", "1,5"],
+        &["cancel"],
+        &["cancel", "apv_1"],
         &["approve", "pay_1"],
         &["hosts", "allow", "localhost"],
         &["fetch", "http://127.0.0.1/", "--wait", "60001"],
@@ -230,14 +236,17 @@ fn wrong_usage_is_said_in_two_lines() {
 #[test]
 fn a_missing_desk_is_said_in_two_lines() {
     let home = Home::new();
-    let lines: [&[&str]; 14] = [
+    let lines: [&[&str]; 17] = [
         &["status"],
         &["backup", "desk.age"],
         &["acknowledge", "1"],
         &["clock", "accept"],
         &["shared", "set", "team", "--per-day", "1"],
         &["books"],
+        &["fund"],
         &["refill", "scout", "1"],
+        &["sweep", "scout"],
+        &["cancel", "--all"],
         &["approve", "apv_1"],
         &["lock"],
         &["agent", "list"],

@@ -7,7 +7,7 @@ use crate::trust::{CONTRADICTS, keep_copy};
 use crate::view::Problem;
 use futures::StreamExt;
 use imprest_chain::{Chain, ChainError, Finding};
-use imprest_domain::{RELEASE_MARGIN_S, SignalKind, Subject};
+use imprest_domain::{Authorization, RELEASE_MARGIN_S, SignalKind, Subject};
 use imprest_ledger::{HeadCopy, Ledger, LedgerError, OpenPayment};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -208,7 +208,10 @@ async fn look(
     searched_deep.retain(|payment, _| open.iter().any(|o| o.payment.as_str() == payment));
     let findings: Vec<_> = futures::stream::iter(open)
         .map(|open| {
-            let from_block = search_from(desk, chain, head, &open, searched_deep);
+            let from_block = match searched_deep.contains_key(open.payment.as_str()) {
+                true => 0,
+                false => search_from(desk, chain, head, &open.authorization),
+            };
             async move {
                 let finding =
                     chain.reconcile(&open.authorization, from_block, RELEASE_MARGIN_S).await;
@@ -235,6 +238,9 @@ async fn look(
     if let Err(error) = refills(desk, chain, head).await {
         tracing::warn!(%error, "refills could not be followed");
     }
+    if let Err(error) = sweeps(desk, chain, head).await {
+        tracing::warn!(%error, "sweeps could not be followed");
+    }
     match desk.inner.trust.unreconciled() {
         // What arrived is booked there as well, in the chain's own order.
         Some(restored) => {
@@ -251,20 +257,15 @@ async fn look(
     last_error.map_or(Ok(head), Err)
 }
 
-/// The block to look for an authorisation's use from: about when its window began, or from the
-/// very first if that was contradicted.
-fn search_from(
+/// The block to look for an authorisation's use from: about when its window began.
+pub(crate) fn search_from(
     desk: &Desk,
     chain: &Chain,
     head: u64,
-    open: &OpenPayment,
-    searched_deep: &HashMap<String, Instant>,
+    authorization: &Authorization,
 ) -> u64 {
-    if searched_deep.contains_key(open.payment.as_str()) {
-        return 0;
-    }
     let now_s = u64::try_from(desk.inner.ledger.now().as_second()).unwrap_or_default();
-    let age_s = now_s.saturating_sub(open.authorization.window.valid_after_s);
+    let age_s = now_s.saturating_sub(authorization.window.valid_after_s);
     let blocks = age_s.saturating_mul(1_000) / chain.network().block_time_ms.max(1);
     head.saturating_sub(blocks).saturating_sub(SEARCH_BACK_BLOCKS)
 }
@@ -312,6 +313,30 @@ async fn refills(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> {
             desk.inner.ledger.refill_settled(&open.refill, transaction, receipt.block).await?;
         } else {
             desk.inner.ledger.refill_failed(&open.refill, "the chain refused it".into()).await?;
+        }
+        desk.inner.changed(&["overview", "agents"]);
+    }
+    Ok(())
+}
+
+/// Books sweeps that reached the treasury, and gives back what never can any more. What was signed
+/// for one is in a transaction that anybody can read, so only the chain ends it, as with a payment.
+async fn sweeps(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> {
+    let ledger = &desk.inner.ledger;
+    for open in ledger.open_sweeps().await? {
+        let from_block = search_from(desk, chain, head, &open.authorization);
+        match chain.reconcile(&open.authorization, from_block, RELEASE_MARGIN_S).await? {
+            Finding::Settled { tx, block } if is_deep(block, head) => {
+                ledger.settle_sweep(&open.sweep, tx, block).await?;
+            }
+            Finding::ExpiredUnused { block } | Finding::Cancelled { block, .. } => {
+                ledger.expire_sweep(&open.sweep, block).await?;
+            }
+            Finding::Inconsistent(why) => {
+                tracing::warn!(sweep = %open.sweep, %why, "the chain contradicts itself; the hold stays");
+                continue;
+            }
+            Finding::Settled { .. } | Finding::StillOpen => continue,
         }
         desk.inner.changed(&["overview", "agents"]);
     }
