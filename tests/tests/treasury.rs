@@ -267,3 +267,131 @@ async fn a_sweep_survives_a_stop_at_any_point() -> Result<(), Obstacle> {
     assert_eq!(booked, format!("{}.00", in_float / 1_000_000));
     Ok(())
 }
+
+/// Sends without waiting for the owner, and long enough for the chain.
+async fn send(door: &HttpDoor, to: &str, amount: &str, key: &str) -> Result<Value, Obstacle> {
+    let body = json!({ "to": to, "amount": amount, "idempotency_key": key, "wait_ms": 0 });
+    match door.post("/v1/transfers", &body).await? {
+        (200, answer) => Ok(answer),
+        (status, failure) => Err(Obstacle::new(format!("HTTP {status}: {failure}"))),
+    }
+}
+
+/// The codes of what stands in the way.
+fn reasons(answer: &Value) -> Vec<&str> {
+    let reasons = answer["verdict"]["reasons"].as_array().expect("reasons");
+    reasons.iter().filter_map(|reason| reason["code"].as_str()).collect()
+}
+
+/// An agent without gas sends money: within its limits by itself, to strangers after a yes, and to
+/// an address that only looks like a known one not without a look at both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_goes_the_way_of_every_payment() -> Result<(), Obstacle> {
+    const TO: &str = "0x1234567890AbcdEF1234567890aBcdef12345678";
+    const TWIN: &str = "0x1234000000000000000000000000000000005678";
+    let folder = folder();
+    let inside = Inside::open(folder.path()).await?;
+    let budget = BudgetForm { new_payee: "ask".into(), ..steward() };
+    let made = inside.agent("Payer", "L4", budget, None).await?;
+    let door = inside.door(&made.token)?;
+    let practice = inside.practice()?.clone();
+    let holds = async |address: &str| token_balance(&practice.rpc, &practice.usdc, address).await;
+    let coin = async |address: &str| {
+        rpc(&practice.rpc, "eth_getBalance", json!([address, "latest"])).await
+    };
+
+    let asked = send(&door, TO, "1.25", "rent").await?;
+    assert_eq!((asked["status"].as_str(), reasons(&asked)), (Some("pending"), vec!["new_payee"]));
+    let cards = inside.desk.approvals().await?;
+    let [card] = &cards[..] else { panic!("{cards:?}") };
+    assert_eq!(
+        (card.pay_to.as_str(), card.amount.as_str(), card.what.as_str()),
+        (TO, "1.25", "Transfer")
+    );
+    inside.desk.approve(card.id.clone()).await?;
+    let id = asked["payment"]["id"].as_str().unwrap_or_default().to_owned();
+    let settled = door.settled(&id).await?;
+    assert!(settled["payment"]["transaction"].as_str().is_some_and(|tx| tx.len() == 66));
+    assert_eq!((holds(TO).await?, holds(&made.agent.address).await?), (1_250_000, 8_750_000));
+    assert_eq!(coin(&made.agent.address).await?, "0x0", "agents hold no gas");
+    // The same key is the same transfer, for ever; another transfer under it is refused.
+    assert_eq!(send(&door, TO, "1.25", "rent").await?["payment"]["id"], id.as_str());
+    let other = json!({ "to": TO, "amount": "1.26", "idempotency_key": "rent" });
+    let (status, reused) = door.post("/v1/transfers", &other).await?;
+    assert_eq!((status, &reused["code"]), (409, &json!("key_reused")), "{reused}");
+
+    // Known now, it is paid unasked, up to the day's limit.
+    let sent = send(&door, &TO.to_lowercase(), "0.50", "more").await?;
+    assert!(matches!(sent["status"].as_str(), Some("delivered" | "settled")), "{sent}");
+    door.settled(sent["payment"]["id"].as_str().unwrap_or_default()).await?;
+    assert_eq!(holds(TO).await?, 1_750_000);
+    let over = send(&door, TO, "3.26", "too much").await?;
+    assert_eq!((over["status"].as_str(), reasons(&over)), (Some("refused"), vec!["over_per_day"]));
+
+    let alike = send(&door, TWIN, "0.50", "poisoned").await?;
+    assert_eq!(alike["status"], "pending", "{alike}");
+    assert_eq!(reasons(&alike), ["lookalike_payee", "new_payee"]);
+    let said = alike["verdict"]["reasons"][0]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(said.contains(TO) && said.contains(TWIN), "{said}");
+    let cards = inside.desk.approvals().await?;
+    assert!(cards[0].reasons.iter().any(|reason| reason.contains(TO)), "{cards:?}");
+    inside.desk.refuse(cards[0].id.clone(), None).await?;
+
+    // What can only be a mistake never gets as far as a rule.
+    let usdc = practice.usdc.clone();
+    let zero = "0x0000000000000000000000000000000000000000";
+    for to in [
+        zero,
+        usdc.as_str(),
+        made.agent.address.as_str(),
+        "0x1234567890AbcdEF1234567890aBcdef1234567A",
+    ] {
+        let body = json!({ "to": to, "amount": "0.10", "idempotency_key": "mistake" });
+        let (status, failure) = door.post("/v1/transfers", &body).await?;
+        assert_eq!((status, &failure["code"]), (400, &json!("bad_request")), "{to}: {failure}");
+    }
+    for bad in [json!({ "asset": "EURC" }), json!({ "amount": "0.0000001" }), json!({ "to": "x" })]
+    {
+        let mut body = json!({ "to": TO, "amount": "0.10", "idempotency_key": "mistake" });
+        body.as_object_mut().expect("fields").extend(bad.as_object().expect("fields").clone());
+        let (status, failure) = door.post("/v1/transfers", &body).await?;
+        assert_eq!((status, &failure["code"]), (400, &json!("bad_request")), "{body}: {failure}");
+    }
+    let nothing = send(&door, TO, "0", "nothing").await?;
+    assert!(reasons(&nothing).contains(&"zero_amount"), "{nothing}");
+
+    inside.desk.freeze().await?;
+    let frozen = send(&door, TO, "0.10", "frozen").await?;
+    assert_eq!(reasons(&frozen), ["frozen"]);
+    nothing_in_flight(&inside, PATIENCE).await?;
+    assert!(inside.desk.verify().await?.whole);
+    inside.close().await;
+    Ok(())
+}
+
+/// The same from a shell: one payment a key, and exit codes that tell how it went.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_from_a_shell_is_one_payment_and_exits_as_it_went() -> Result<(), Obstacle> {
+    const TO: &str = "0x00000000000000000000000000000000000000c3";
+    let folder = folder();
+    let desk = Desk::serve_practice(folder.path())?;
+    let options = ["--grade", "L4", "--new-payee", "allow", "--per-day", "2"];
+    let token = desk.add_agent("Payer", &options)?;
+    let key = ["--key", "gift", "--purpose", "a gift", "--wait", "30000"];
+    let sent = desk.agent(&token, &[&["transfer", TO, "0.75"][..], &key].concat())?;
+    assert_eq!(sent.done()?["status"], "settled");
+    let again = desk.agent(&token, &[&["transfer", TO, "0.75"][..], &key].concat())?;
+    assert_eq!(again.done()?["payment"]["id"], sent.done()?["payment"]["id"]);
+    let over = desk.agent(&token, &["transfer", TO, "1.26", "--key", "dear"])?;
+    assert_eq!(over.code, 3, "{over:?}");
+    let practice = desk.ready()?.practice.clone().ok_or_else(|| Obstacle::new("No network."))?;
+    assert_eq!(token_balance(&practice.rpc, &practice.usdc, TO).await?, 750_000);
+    let rows = desk.read(&["activity"])?;
+    let row = rows.documents.iter().find(|row| row["state"] == "settled").expect("it is there");
+    assert_eq!((&row["what"], &row["amount"]), (&json!("Transfer"), &json!("0.75")));
+    assert_eq!(desk.read(&["books"])?.done()?["equal"], true);
+    desk.read(&["lock"])?.done()?;
+    let locked = desk.agent(&token, &["transfer", TO, "0.10", "--key", "locked"])?;
+    assert_eq!(locked.code, 6, "{locked:?}");
+    Ok(())
+}

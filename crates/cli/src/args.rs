@@ -315,6 +315,13 @@ Examples:
 The answer's body goes to standard output, one line about the money to standard error. Exits with
 3 when refused, 4 when it waits for the owner; then ask `imprest payment ID --wait 60000`.")]
     Fetch(FetchArgs),
+    /// Sends money to an address as an agent, if the rules allow; the treasury pays the gas
+    #[command(after_help = "\
+Example:
+  imprest transfer 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed 2.50 --key rent-11 --agent scout
+
+It cannot be taken back. Exits as fetch does: 0 sent, 3 refused, 4 waiting for the owner.")]
+    Transfer(TransferArgs),
     /// Says what a fetch would cost and what the rules would say; pays nothing
     #[command(after_help = "Example:\n  imprest quote https://example.com/report --agent scout")]
     Quote(QuoteArgs),

@@ -162,6 +162,7 @@ fn help_says_what_every_command_does() {
         "connect snippet",
         "mcp",
         "fetch",
+        "transfer",
         "quote",
         "budget",
         "payment",
@@ -195,7 +196,7 @@ fn help_says_what_every_command_does() {
 #[test]
 fn wrong_usage_is_said_in_two_lines() {
     let home = Home::new();
-    let lines: [&[&str]; 24] = [
+    let lines: [&[&str]; 26] = [
         &["frobnicate"],
         &["status", "--colour"],
         &["agent", "add"],
@@ -217,6 +218,8 @@ fn wrong_usage_is_said_in_two_lines() {
         &["approve", "pay_1"],
         &["hosts", "allow", "localhost"],
         &["fetch", "http://127.0.0.1/", "--wait", "60001"],
+        &["transfer", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "1"],
+        &["transfer", "0x5aaeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "1", "--key", "k"],
         &["export"],
         &["backup"],
         &["restore", "desk.age", "--inspect", "--replace"],

@@ -37,6 +37,7 @@ mod show;
 mod show_agents;
 mod signals;
 mod teller;
+mod transfer;
 mod trust;
 pub mod view;
 mod warn;

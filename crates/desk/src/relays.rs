@@ -1,10 +1,11 @@
-//! What the treasury takes to the chain for agents, which hold no gas: cancellations of what they
-//! signed, and sweeps of their floats. How each ends is the chain's word (docs/decisions/0020).
+//! What the treasury takes to the chain for the owner, signed by agents that hold no gas:
+//! cancellations, and sweeps of floats. How each ends is the chain's word (docs/decisions/0020).
 
 use crate::desk::Desk;
 use crate::jobs::{search_from, wait_depth};
 use crate::problem::{ErrorCode, bad_amount, bad_input};
 use crate::view::{AgentPage, CancelView, Problem};
+use alloy_primitives::U256;
 use imprest_chain::{At, AuthorizationEnd, Chain, ChainError};
 use imprest_domain::{Address, Authorization, B256, PaymentId, PaymentState, Units};
 use imprest_ledger::{Agent, LedgerError, OpenPayment, PaymentRecord, TransactionTerms};
@@ -31,7 +32,7 @@ enum Burn {
 }
 
 /// The chain, the treasury, and the next transaction's number as far as it is known.
-struct Relay {
+pub(crate) struct Relay {
     chain: Chain,
     treasury: Address,
     next_nonce: u64,
@@ -105,7 +106,7 @@ impl Desk {
     }
 
     /// The way to the chain. Whoever holds it holds the treasury's lock.
-    async fn relay(&self) -> Result<Relay, Problem> {
+    pub(crate) async fn relay(&self) -> Result<Relay, Problem> {
         let (vault, chain) = (self.inner.need_vault()?, self.need_chain()?);
         let treasury = vault.treasury_address()?;
         Ok(Relay { chain, treasury, next_nonce: 0 })
@@ -277,9 +278,14 @@ impl Desk {
 }
 
 impl Relay {
+    /// The most that the next transaction costs, in wei.
+    pub(crate) async fn fee_max_wei(&self) -> Result<U256, Problem> {
+        Ok(self.chain.relay_terms(self.treasury).await?.fee_max_wei())
+    }
+
     /// What the treasury's next transaction states. A node may not know yet of one that another node
     /// was just given, so the number never goes back.
-    async fn terms(&mut self) -> Result<TransactionTerms, Problem> {
+    pub(crate) async fn terms(&mut self) -> Result<TransactionTerms, Problem> {
         let found = self.chain.relay_terms(self.treasury).await?;
         let held_wei = self.chain.gas_balance_wei(self.treasury).await?;
         if held_wei < found.fee_max_wei() {

@@ -104,11 +104,15 @@ pub enum ReasonCode {
     OverExposure,
     /// More than twice what the same thing usually costs.
     PriceJumped,
+    /// The address looks like one that is known, and is another.
+    LookalikePayee,
+    /// More than the treasury pays in a day for taking transfers to the chain.
+    OverGasDay,
 }
 
 impl ReasonCode {
     /// Every code, in the order they were introduced.
-    pub const ALL: [ReasonCode; 28] = [
+    pub const ALL: [ReasonCode; 30] = [
         ReasonCode::Frozen,
         ReasonCode::AgentRevoked,
         ReasonCode::GradeTooLow,
@@ -137,6 +141,8 @@ impl ReasonCode {
         ReasonCode::OutsideHours,
         ReasonCode::OverExposure,
         ReasonCode::PriceJumped,
+        ReasonCode::LookalikePayee,
+        ReasonCode::OverGasDay,
     ];
 
     /// The word stored and sent.
@@ -170,6 +176,8 @@ impl ReasonCode {
             ReasonCode::OutsideHours => "outside_hours",
             ReasonCode::OverExposure => "over_exposure",
             ReasonCode::PriceJumped => "price_jumped",
+            ReasonCode::LookalikePayee => "lookalike_payee",
+            ReasonCode::OverGasDay => "over_gas_day",
         }
     }
 
@@ -278,7 +286,7 @@ mod tests {
             assert_eq!(code as usize, i, "every code is listed, in order");
         }
         assert_eq!(ReasonCode::from_word("because"), None);
-        assert_eq!(ReasonCode::PriceJumped as usize + 1, ReasonCode::ALL.len());
+        assert_eq!(ReasonCode::OverGasDay as usize + 1, ReasonCode::ALL.len());
     }
 
     #[test]

@@ -33,6 +33,16 @@ fn payee_account(origin: &str) -> String {
     format!("payee/{origin}")
 }
 
+/// Who holds the counter of what the treasury pays for agents' transfers, in wei.
+pub(crate) const GAS: &str = "gas";
+
+/// The day of UTC that a moment lies in, as counters name it: it depends on no zone, so a replay
+/// cannot come to another one.
+pub(crate) fn gas_day(at_ms: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or_default();
+    at.strftime("%Y-%m-%d").to_string()
+}
+
 /// One event on its way into the books: where it stands in the log, and when it happened.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
@@ -64,6 +74,7 @@ impl Books {
             | Event::PaymentDelivered { .. }
             | Event::PaymentSettled { .. }
             | Event::PaymentExpired { .. }
+            | Event::RelaySent { .. }
             | Event::CancelGranted { .. }
             | Event::CancelSent { .. } => self.apply_to_payment(event, place),
             Event::RefillGranted { .. }

@@ -467,6 +467,7 @@ mod tests {
             offer: String::new(),
             max_timeout_s: 60,
             nonce: None,
+            gas: None,
             kept_request: None,
             credential: None,
         };

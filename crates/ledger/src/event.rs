@@ -47,6 +47,9 @@ pub struct Order {
     /// The nonce that the signature has to carry, where the payee's protocol prescribes one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<B256>,
+    /// What the treasury pays at most to take it to the chain; only a plain transfer has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gas: Option<GasTerms>,
     /// What is needed to go on after a question, kept beside the books and not in the log: it may
     /// hold the agent's own credentials for the payee.
     #[serde(skip)]
@@ -55,6 +58,15 @@ pub struct Order {
     /// meanwhile. Absent when the owner acts. Not written down.
     #[serde(skip)]
     pub credential: Option<String>,
+}
+
+/// What the treasury pays for taking one transfer to the chain, in wei of the chain's own coin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GasTerms {
+    /// The most that this one costs.
+    pub fee_max_wei: Units,
+    /// The most that all of a day cost, as the registry had it.
+    pub per_day_wei: Units,
 }
 
 /// Reads over a text that no replay looks at.
@@ -350,6 +362,13 @@ events! {
         /// The number of the finalised block that proves it.
         block: u64,
     }
+    /// The treasury's transaction that takes a plain transfer to the chain was signed.
+    RelaySent "relay_sent" {
+        /// The payment.
+        payment: PaymentId,
+        /// The transaction's hash.
+        transaction: B256,
+    }
     /// The owner sends money from the treasury to a float.
     RefillGranted "refill_granted" {
         /// Its identifier.
@@ -639,6 +658,7 @@ impl Event {
             | Event::PaymentDelivered { payment, .. }
             | Event::PaymentSettled { payment, .. }
             | Event::PaymentExpired { payment, .. }
+            | Event::RelaySent { payment, .. }
             | Event::CancelGranted { payment, .. }
             | Event::CancelSent { payment, .. } => Some(payment),
             _ => None,

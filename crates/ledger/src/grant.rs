@@ -15,9 +15,16 @@ pub struct Grant {
     pub(crate) account: u32,
     pub(crate) authorization: Authorization,
     pub(crate) asset: Asset,
+    pub(crate) fee_max_wei: Option<Units>,
 }
 
 impl Grant {
+    /// What the treasury may pay at most for taking it to the chain, in wei; nothing where that is
+    /// the payee's part.
+    pub fn fee_max_wei(&self) -> Option<Units> {
+        self.fee_max_wei
+    }
+
     /// The payment the hold belongs to.
     pub fn payment(&self) -> &PaymentId {
         &self.payment

@@ -255,6 +255,11 @@ pub enum VaultError {
         /// The address in the authorisation.
         named: Address,
     },
+    /// A transaction would cost more than its grant allows, or its grant allows none.
+    #[error(
+        "taking the transfer to the chain costs more than was granted. Nothing was signed; try again."
+    )]
+    OverFee,
     /// The asset of a grant is not the one its authorisation binds.
     #[error("the payment names another token than its grant. Nothing was signed; report this.")]
     WrongAsset,

@@ -3,7 +3,7 @@
 mod desk;
 
 use alloy_primitives::{Address, B256, Signature};
-use desk::{Desk, desk, grant, units, usdc};
+use desk::{Desk, desk, grant, grant_with_gas, units, usdc};
 use imprest_domain::PaymentState;
 use imprest_ledger::TransactionTerms;
 use imprest_vault::{KdfCost, SecretText, Vault, VaultError};
@@ -252,4 +252,31 @@ async fn a_sweep_pays_the_treasury_and_nobody_else() {
         desk.ledger.void_sweep(refused.grant, "not signed".into()).await.expect("gives back");
         desk.vault.resume();
     }
+}
+
+#[tokio::test]
+async fn a_transfer_is_relayed_within_the_fee_that_its_grant_allows() {
+    let (desk, _folder) = honest_desk().await;
+    let granted = async |fee_max_wei: Option<u128>| grant_with_gas(&desk, fee_max_wei).await;
+    // 200 000 gas at 2 gwei.
+    let most = 400_000_000_000_000;
+    let leave = granted(Some(most)).await;
+    let authorization = leave.authorization().clone();
+    let transaction = desk.vault.sign_relayed(leave, RELAY).expect("signs");
+    let input = call_by_the_treasury(&desk, &transaction.raw);
+    let signature = Signature::from_raw_array(&last_bytes(&input)).expect("r, s, v");
+    let payer = signature.recover_address_from_prehash(&eip712_digest(&authorization));
+    assert_eq!(payer.expect("recovers"), authorization.from);
+    assert_eq!(input[36..68], authorization.to.into_word()[..]);
+
+    let endless = TransactionTerms { max_fee_per_gas_wei: u128::MAX, ..RELAY };
+    for (fee_max_wei, terms) in [(None, RELAY), (Some(most - 1), RELAY), (Some(most), endless)] {
+        let refused =
+            *desk.vault.sign_relayed(granted(fee_max_wei).await, terms).expect_err("dear");
+        assert!(matches!(refused.error, VaultError::OverFee), "{refused}");
+        desk.ledger.void(refused.grant, "not signed".into()).await.expect("gives back");
+    }
+    desk.vault.halt();
+    let frozen = desk.vault.sign_relayed(granted(Some(most)).await, RELAY).expect_err("frozen");
+    assert!(matches!(frozen.error, VaultError::Halted));
 }

@@ -7,9 +7,9 @@ use crate::secret::scrub_stack;
 use crate::sign::{self, SignedAuthorization, SignedTransaction, TreasuryCall};
 use crate::statement::{self, StatementKey};
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use imprest_domain::{Asset, Authorization};
-use imprest_ledger::{CancelGrant, Grant, SealKey, SweepGrant, TreasuryGrant};
+use imprest_ledger::{CancelGrant, Grant, SealKey, SweepGrant, TransactionTerms, TreasuryGrant};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -102,6 +102,33 @@ impl Vault {
             }),
             Err(error) => Err(Box::new(NotSigned { grant, error })),
         }
+    }
+
+    /// Signs the EIP-3009 authorisation of a grant with its agent's key, and the treasury's
+    /// transaction that takes it to the chain.
+    ///
+    /// # Errors
+    /// As [`Vault::sign`] and [`Vault::sign_treasury`]; [`VaultError::OverFee`] when the grant
+    /// allows no transaction, or none that may cost so much. Nothing that was signed has left the
+    /// vault then.
+    pub fn sign_relayed(
+        &self,
+        grant: Grant,
+        terms: TransactionTerms,
+    ) -> Result<SignedTransaction, Box<NotSigned>> {
+        let costs = U256::from(terms.gas_limit)
+            .checked_mul(U256::from(terms.max_fee_per_gas_wei))
+            .zip(grant.fee_max_wei());
+        if costs.is_none_or(|(costs, most)| costs > U256::from(most.get())) {
+            return Err(Box::new(NotSigned { grant, error: VaultError::OverFee }));
+        }
+        let (asset, authorization) = (grant.asset(), grant.authorization());
+        let signed =
+            self.sign_authorization(asset, authorization, grant.account()).and_then(|signature| {
+                let call = TreasuryCall::relay(asset, authorization, signature, terms);
+                self.sign_transfer(call)
+            });
+        signed.map_err(|error| Box::new(NotSigned { grant, error }))
     }
 
     /// Signs an ERC-20 transfer from the treasury, as an EIP-1559 transaction on the asset's

@@ -703,6 +703,8 @@ export const en = {
     outside_hours: 'Hours of the day',
     over_exposure: 'Open at once',
     price_jumped: 'Usual price',
+    lookalike_payee: 'Lookalike address',
+    over_gas_day: 'Gas for transfers a day',
   },
 
   settings: {
