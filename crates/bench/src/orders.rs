@@ -117,6 +117,7 @@ pub fn order(agent: &AgentId, number: u64, value: Units, body: Body, rare: bool)
         offer: if full { offer(&payee, &url, what) } else { "{}".into() },
         max_timeout_s: 60,
         nonce: None,
+        gas: None,
         kept_request: None,
         credential: None,
         url,

@@ -1,7 +1,7 @@
 //! The registry of networks and assets: the desk's own word on what a token is.
 
 use alloy_primitives::Address;
-use imprest_domain::{Asset, AssetId};
+use imprest_domain::{Asset, AssetId, Units};
 use serde::Deserialize;
 use std::collections::HashSet;
 use url::Url;
@@ -45,6 +45,8 @@ pub struct Network {
     pub log_range_blocks: u64,
     /// Most wei per gas the desk offers.
     pub max_fee_per_gas_wei: u128,
+    /// Most wei the treasury pays in a day for taking agents' transfers to the chain.
+    pub gas_wei_per_day: Units,
     /// A block explorer, for links the owner opens.
     pub explorer_url: Option<Url>,
     /// Tokens with a known contract.
@@ -164,6 +166,7 @@ struct RawNetwork {
     finality: RawFinality,
     log_range_blocks: u64,
     max_fee_per_gas_wei: u64,
+    gas_wei_per_day: u64,
     explorer_url: Option<Url>,
     asset: Vec<RawAsset>,
 }
@@ -236,6 +239,10 @@ fn checked(raw: RawNetwork) -> Result<Network, NetworkError> {
     if raw.max_fee_per_gas_wei == 0 {
         return wrong("max_fee_per_gas_wei", "zero would forbid every transaction");
     }
+    let gas_wei_per_day = match Units::new(raw.gas_wei_per_day.into()) {
+        Ok(units) => units,
+        Err(_) => return wrong("gas_wei_per_day", "it is more than the books can hold"),
+    };
     let finality = match raw.finality {
         RawFinality::Tag {} => Finality::Tag,
         RawFinality::Depth { blocks } if (1..=100_000).contains(&blocks) => {
@@ -265,6 +272,7 @@ fn checked(raw: RawNetwork) -> Result<Network, NetworkError> {
         finality,
         log_range_blocks: raw.log_range_blocks,
         max_fee_per_gas_wei: raw.max_fee_per_gas_wei.into(),
+        gas_wei_per_day,
         explorer_url: raw.explorer_url,
         assets,
         unplaced,
@@ -369,6 +377,9 @@ mod tests {
             ("block_time_ms = 1000", "block_time_ms = 0"),
             ("log_range_blocks = 100000", "log_range_blocks = 0"),
             ("max_fee_per_gas_wei = 1000000000000", "max_fee_per_gas_wei = 0"),
+            ("gas_wei_per_day = 1000000000000000000", "gas_wei_per_day = -1"),
+            ("gas_wei_per_day = 1000000000000000000", "gas_wei_per_day = 9223372036854775808"),
+            ("gas_wei_per_day = 1000000000000000000\n", ""),
             ("decimals = 6", "decimals = 25"),
             ("decimals = 6", "decimals = 6.5"),
             ("rpc_urls = []", "rpc_urls = [\"http://127.0.0.1:1\"]"),

@@ -4,13 +4,17 @@ use crate::client::Chain;
 use crate::error::ChainError;
 use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::types::TransactionRequest;
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 /// Gas for a plain transfer of USDC. The costliest case measured, a first transfer to a new
 /// holder through the proxy, uses about 63 000.
 const TRANSFER_GAS: u64 = 100_000;
+
+/// Gas for taking an agent's signed authorisation to the chain, or a cancellation. The costliest
+/// case measured, a first transfer to a new holder through the proxy, uses about 110 000.
+const RELAY_GAS: u64 = 200_000;
 
 /// Most gas the desk offers for one call.
 const MAX_GAS: u64 = 1_000_000;
@@ -20,12 +24,19 @@ const MAX_GAS: u64 = 1_000_000;
 pub struct TransactionTerms {
     /// The sender's next nonce, transactions that wait included.
     pub nonce: u64,
-    /// Gas for a transfer of the asset.
+    /// Gas for what it does with the asset.
     pub gas_limit: u64,
     /// EIP-1559 `maxFeePerGas`, in wei; within the network's own limit.
     pub max_fee_per_gas_wei: u128,
     /// EIP-1559 `maxPriorityFeePerGas`, in wei.
     pub max_priority_fee_per_gas_wei: u128,
+}
+
+impl TransactionTerms {
+    /// The most it can cost, in wei.
+    pub fn fee_max_wei(&self) -> U256 {
+        U256::from(self.gas_limit).saturating_mul(U256::from(self.max_fee_per_gas_wei))
+    }
 }
 
 /// What became of a transaction that is in a block.
@@ -64,6 +75,15 @@ impl Chain {
             // A tip above the whole fee is refused by every node.
             max_priority_fee_per_gas_wei: fees.max_priority_fee_per_gas.min(fees.max_fee_per_gas),
         })
+    }
+
+    /// What a sender's next transaction has to state when it takes to the chain what another key
+    /// has signed (EIP-3009): a transfer, or a cancellation.
+    ///
+    /// # Errors
+    /// As [`Chain::transaction_terms`].
+    pub async fn relay_terms(&self, sender: Address) -> Result<TransactionTerms, ChainError> {
+        Ok(TransactionTerms { gas_limit: RELAY_GAS, ..self.transaction_terms(sender).await? })
     }
 
     /// How much gas a call to the asset's contract needs, with a quarter to spare; at most one

@@ -1,6 +1,8 @@
 //! The agent's commands: the HTTP API from a shell, and the bridge for MCP.
 
-use crate::args::{DoorArgs, FetchArgs, PaymentArgs, PaymentsArgs, QuoteArgs, RequestArgs};
+use crate::args::{
+    DoorArgs, FetchArgs, PaymentArgs, PaymentsArgs, QuoteArgs, RequestArgs, TransferArgs,
+};
 use crate::fault::{End, Fault};
 use crate::link::Context;
 use crate::screen::{
@@ -12,7 +14,7 @@ use imprest_desk::owner;
 use imprest_domain::PaymentId;
 use imprest_gateway::wire::{
     BudgetAnswer, FetchAnswer, FetchRequest, FetchStatus, PaymentView, QuoteAnswer, ResponseView,
-    VerdictView,
+    TransferRequest, VerdictView,
 };
 use imprest_gateway::{Failure, FailureCode, HttpTeller, Teller, Token, stdio_bridge};
 use std::io::Read;
@@ -146,6 +148,27 @@ pub async fn fetch(context: &Context, args: &FetchArgs) -> Result<End, Fault> {
     request.check().map_err(for_a_shell)?;
     let door = Door::open(context, &args.door).await?;
     match door.teller.fetch(&(), request).await {
+        Ok(answer) => show_fetch(context, &answer),
+        Err(failure) => Err(door.fault(failure).await),
+    }
+}
+
+/// `imprest transfer`.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn transfer(context: &Context, args: &TransferArgs) -> Result<End, Fault> {
+    let request = TransferRequest {
+        to: args.to.clone(),
+        amount: args.amount.clone(),
+        asset: None,
+        purpose: args.purpose.clone(),
+        idempotency_key: args.key.clone(),
+        wait_ms: args.wait,
+    };
+    request.check().map_err(for_a_shell)?;
+    let door = Door::open(context, &args.door).await?;
+    match door.teller.transfer(&(), request).await {
         Ok(answer) => show_fetch(context, &answer),
         Err(failure) => Err(door.fault(failure).await),
     }

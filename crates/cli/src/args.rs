@@ -172,6 +172,14 @@ While a signal is open, agents may do less unasked: see the grade in force in `i
     /// Says which clock is right when the computer's was set back
     #[command(subcommand, arg_required_else_help = true)]
     Clock(ClockCommand),
+    /// Shows where money for the desk is sent to: the treasury's address, also as a QR code
+    #[command(after_help = "\
+Example:
+  imprest fund
+
+The code is drawn on a terminal only, and holds the plain address. Send the asset that is named, on
+the network that is named, and some of the network's own coin for gas.")]
+    Fund,
     /// Moves money from the treasury to an agent's float and waits for the chain
     #[command(after_help = "Example:\n  imprest refill scout 5.00")]
     Refill {
@@ -182,6 +190,31 @@ While a signal is open, agents may do less unasked: see the grade in force in `i
         #[arg(value_name = "AMOUNT", value_parser = amount)]
         amount: String,
     },
+    /// Moves money from an agent's float back to the treasury and waits for the chain
+    #[command(after_help = "\
+Examples:
+  imprest sweep scout
+  imprest sweep scout 5.00
+
+Without an amount it is all that no payment has reserved. A revoked agent's float can be swept too.")]
+    Sweep {
+        /// The agent's name
+        #[arg(value_name = "NAME", value_parser = agent_named)]
+        name: String,
+        /// How much, as a decimal in the desk's asset; all that is free if left out
+        #[arg(value_name = "AMOUNT", value_parser = amount)]
+        amount: Option<String>,
+    },
+    /// Burns what was signed for a payment, if the payee has not taken it yet
+    #[command(after_help = "\
+Examples:
+  imprest cancel pay_0192…
+  imprest cancel --all
+
+It only lowers what can be spent, so it needs no passphrase; the vault has to be open, and a frozen
+desk does it too. The treasury pays the gas. The money is free again once the block that says so is
+final. Exits with 1 if a payee was faster.")]
+    Cancel(CancelArgs),
     /// Names local addresses that agents may reach in spite of the private-address guard
     #[command(subcommand, arg_required_else_help = true)]
     Hosts(HostsCommand),
@@ -287,6 +320,13 @@ Examples:
 The answer's body goes to standard output, one line about the money to standard error. Exits with
 3 when refused, 4 when it waits for the owner; then ask `imprest payment ID --wait 60000`.")]
     Fetch(FetchArgs),
+    /// Sends money to an address as an agent, if the rules allow; the treasury pays the gas
+    #[command(after_help = "\
+Example:
+  imprest transfer 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed 2.50 --key rent-11 --agent scout
+
+It cannot be taken back. Exits as fetch does: 0 sent, 3 refused, 4 waiting for the owner.")]
+    Transfer(TransferArgs),
     /// Says what a fetch would cost and what the rules would say; pays nothing
     #[command(after_help = "Example:\n  imprest quote https://example.com/report --agent scout")]
     Quote(QuoteArgs),

@@ -12,8 +12,10 @@ mod connect;
 mod demo;
 mod doctor;
 mod fault;
+mod fund;
 mod keep;
 mod link;
+mod money;
 mod networks;
 mod owner;
 mod passphrase;
@@ -118,7 +120,10 @@ async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
         Command::Vault(command) => vault::vault(context, command).await,
         Command::Treasury(command) => vault::treasury(context, command).await,
         Command::Key(command) => vault::key(context, command).await,
-        Command::Refill { name, amount } => owner::refill(context, &name, &amount).await,
+        Command::Refill { name, amount } => money::refill(context, &name, &amount).await,
+        Command::Sweep { name, amount } => money::sweep(context, &name, amount.as_deref()).await,
+        Command::Fund => fund::fund(context).await,
+        Command::Cancel(args) => money::cancel(context, &args).await,
         Command::Hosts(command) => owner::hosts(context, command).await,
         Command::Networks(args) => networks::networks(context, args).await,
         Command::Status => read::status(context).await,
@@ -133,6 +138,7 @@ async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
         Command::Connect(command) => connect::connect(context, command).await,
         Command::Mcp(args) => agent::mcp(context, &args).await,
         Command::Fetch(args) => agent::fetch(context, &args).await,
+        Command::Transfer(args) => agent::transfer(context, &args).await,
         Command::Quote(args) => agent::quote(context, &args).await,
         Command::Budget(args) => agent::budget(context, &args).await,
         Command::Payment(args) => agent::payment(context, &args).await,

@@ -1,4 +1,4 @@
-//! The owner's commands: agents and their budgets, questions and answers, freeze, refill, hosts.
+//! The owner's commands: agents and their budgets, questions and answers, freeze, hosts.
 
 use crate::args::{AddArgs, AgentCommand, Changes, HostsCommand, InitArgs, RehearseArgs, SetArgs};
 use crate::budget::NONE;
@@ -466,7 +466,11 @@ pub async fn answer(context: &Context, command: &str, args: Value) -> Result<End
 /// What the desk says.
 pub async fn switch(context: &Context, command: &str) -> Result<End, Fault> {
     let (status, answer): (DeskStatus, Value) = context.ask_for(command, json!({})).await?;
-    show_switched(context, &status, &answer)
+    let end = show_switched(context, &status, &answer)?;
+    if command == "freeze" && status.http_url.is_some() && !context.screen.is_json() {
+        crate::money::offer_to_cancel(context).await?;
+    }
+    Ok(end)
 }
 
 /// `imprest unlock`.
@@ -496,27 +500,6 @@ fn show_switched(context: &Context, status: &DeskStatus, answer: &Value) -> Resu
         _ => "There is no vault yet.",
     };
     context.screen.line(&format!("{frozen} {stage}"))?;
-    Ok(End::Done)
-}
-
-/// `imprest refill`.
-///
-/// # Errors
-/// What the desk says.
-pub async fn refill(context: &Context, name: &str, amount: &str) -> Result<End, Fault> {
-    let args = json!({ "agent": name, "amount": amount });
-    let (page, answer): (AgentPage, Value) = context.ask_for("refill", args).await?;
-    if context.screen.is_json() {
-        context.screen.document(&answer)?;
-    } else {
-        let chain = page.float_on_chain.as_deref().unwrap_or("not known");
-        context.screen.line(&format!(
-            "{}’s float holds {} {}; on chain: {chain}.",
-            one_line(&page.row.name),
-            page.row.float,
-            page.row.asset,
-        ))?;
-    }
     Ok(End::Done)
 }
 

@@ -121,7 +121,10 @@ fn help_says_what_every_command_does() {
         "acknowledge",
         "clock",
         "clock accept",
+        "fund",
         "refill",
+        "sweep",
+        "cancel",
         "hosts",
         "hosts allow",
         "hosts list",
@@ -161,6 +164,7 @@ fn help_says_what_every_command_does() {
         "connect snippet",
         "mcp",
         "fetch",
+        "transfer",
         "quote",
         "budget",
         "payment",
@@ -194,7 +198,7 @@ fn help_says_what_every_command_does() {
 #[test]
 fn wrong_usage_is_said_in_two_lines() {
     let home = Home::new();
-    let lines: [&[&str]; 21] = [
+    let lines: [&[&str]; 26] = [
         &["frobnicate"],
         &["status", "--colour"],
         &["agent", "add"],
@@ -210,9 +214,14 @@ fn wrong_usage_is_said_in_two_lines() {
         &["shared", "add", "team", "--per-hour", "1e3"],
         &["acknowledge", "one"],
         &["refill", "scout", "-5"],
+        &["sweep", "scout", "1,5"],
+        &["cancel"],
+        &["cancel", "apv_1"],
         &["approve", "pay_1"],
         &["hosts", "allow", "localhost"],
         &["fetch", "http://127.0.0.1/", "--wait", "60001"],
+        &["transfer", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "1"],
+        &["transfer", "0x5aaeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "1", "--key", "k"],
         &["export"],
         &["backup"],
         &["restore", "desk.age", "--inspect", "--replace"],
@@ -232,14 +241,17 @@ fn wrong_usage_is_said_in_two_lines() {
 #[test]
 fn a_missing_desk_is_said_in_two_lines() {
     let home = Home::new();
-    let lines: [&[&str]; 14] = [
+    let lines: [&[&str]; 17] = [
         &["status"],
         &["backup", "desk.age"],
         &["acknowledge", "1"],
         &["clock", "accept"],
         &["shared", "set", "team", "--per-day", "1"],
         &["books"],
+        &["fund"],
         &["refill", "scout", "1"],
+        &["sweep", "scout"],
+        &["cancel", "--all"],
         &["approve", "apv_1"],
         &["lock"],
         &["agent", "list"],

@@ -5,9 +5,10 @@ use crate::pay::request_of;
 use crate::problem::{ErrorCode, bad_input, failure_problem, rails_failure};
 use crate::view::{ActivityRow, Problem};
 use imprest_domain::{ApprovalId, PaymentId, plain_line};
-use imprest_gateway::wire::FetchRequest;
-use imprest_ledger::Approved;
+use imprest_gateway::wire::{FetchRequest, TransferRequest};
+use imprest_ledger::{Approved, Grant, Order, PaymentRecord};
 use imprest_rails::{Probe, Quote, Request};
+use serde::de::DeserializeOwned;
 
 impl Desk {
     /// Says yes to exactly one payment.
@@ -27,31 +28,65 @@ impl Desk {
         }
         self.need_open_vault().map_err(failure_problem)?;
         self.inner.need_attention()?;
-        let payment = waiting.payment.payment;
-        let (asked, request) = self.kept_request(&payment).await?;
-        let quote = self.ask_again(&request).await?;
-        let order = self
-            .inner
-            .order(&waiting.payment.agent, &asked, &request, &quote)
-            .map_err(failure_problem)?;
-        let inner = &self.inner;
-        let approved =
-            inner.ledger.approve(&approval, order, inner.asset.clone(), inner.alarm()).await?;
-        match approved {
-            Approved::Granted { grant, .. } => {
-                self.tell_near_limits(&payment).await;
-                // The yes is durable; how the payee takes it need not keep the owner waiting.
-                let desk = self.clone();
-                self.inner.tasks.spawn(async move {
-                    if let Err(error) = desk.carry_out(grant, request, quote).await {
-                        tracing::warn!(%error, "an approved payment was not carried out");
-                    }
-                });
-            }
-            // Nothing is paid: the agent is told, and asks anew if it still wants it.
-            Approved::Refused { .. } | Approved::Changed { .. } => {}
+        let payment = waiting.payment.payment.clone();
+        match waiting.payment.payee.is_transfer() {
+            true => self.approve_transfer(&approval, &waiting.payment).await?,
+            false => self.approve_purchase(&approval, &waiting.payment).await?,
         }
         self.end_question(&payment).await
+    }
+
+    async fn approve_purchase(
+        &self,
+        approval: &ApprovalId,
+        asked: &PaymentRecord,
+    ) -> Result<(), Problem> {
+        let fetch: FetchRequest = self.kept(&asked.payment).await?;
+        let request = request_of(&fetch).map_err(failure_problem)?;
+        let quote = self.ask_again(&request).await?;
+        let order = self.inner.order(&asked.agent, &fetch, &request, &quote);
+        let order = order.map_err(failure_problem)?;
+        let Some(grant) = self.granted(approval, order).await? else { return Ok(()) };
+        // The yes is durable; how the payee takes it need not keep the owner waiting.
+        let desk = self.clone();
+        self.inner.tasks.spawn(async move {
+            if let Err(error) = desk.carry_out(grant, request, quote).await {
+                tracing::warn!(%error, "an approved payment was not carried out");
+            }
+        });
+        Ok(())
+    }
+
+    async fn approve_transfer(
+        &self,
+        approval: &ApprovalId,
+        asked: &PaymentRecord,
+    ) -> Result<(), Problem> {
+        let transfer: TransferRequest = self.kept(&asked.payment).await?;
+        let order = self.transfer_again(&asked.agent, &transfer).await.map_err(failure_problem)?;
+        let Some(grant) = self.granted(approval, order).await? else { return Ok(()) };
+        let desk = self.clone();
+        self.inner.tasks.spawn(async move {
+            if let Err(error) = desk.carry_out_transfer(grant).await {
+                tracing::warn!(%error, "an approved transfer was not carried out");
+            }
+        });
+        Ok(())
+    }
+
+    /// Writes the yes down; nothing when a limit refuses it or the offer is another. Nothing is paid
+    /// then: the agent is told, and asks anew if it still wants it.
+    async fn granted(&self, approval: &ApprovalId, order: Order) -> Result<Option<Grant>, Problem> {
+        let inner = &self.inner;
+        let approved =
+            inner.ledger.approve(approval, order, inner.asset.clone(), inner.alarm()).await?;
+        match approved {
+            Approved::Granted { grant, payment } => {
+                self.tell_near_limits(&payment).await;
+                Ok(Some(grant))
+            }
+            Approved::Refused { .. } | Approved::Changed { .. } => Ok(None),
+        }
     }
 
     /// Says no.
@@ -77,7 +112,7 @@ impl Desk {
         self.activity_row(&record).await
     }
 
-    async fn kept_request(&self, payment: &PaymentId) -> Result<(FetchRequest, Request), Problem> {
+    async fn kept<T: DeserializeOwned>(&self, payment: &PaymentId) -> Result<T, Problem> {
         let lost = || {
             Problem::new(
                 ErrorCode::Conflict,
@@ -86,9 +121,7 @@ impl Desk {
             )
         };
         let body = self.inner.ledger.kept_request(payment).await?.ok_or_else(lost)?;
-        let asked: FetchRequest = serde_json::from_slice(&body).map_err(|_| lost())?;
-        let request = request_of(&asked).map_err(failure_problem)?;
-        Ok((asked, request))
+        serde_json::from_slice(&body).map_err(|_| lost())
     }
 
     async fn ask_again(&self, request: &Request) -> Result<Quote, Problem> {

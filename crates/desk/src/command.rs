@@ -51,6 +51,8 @@ macro_rules! command_table {
             read ways() -> Vec<WayView>;
             /// Whose key pays for refills.
             read treasury() -> TreasuryView;
+            /// Where money for the desk is sent to: the treasury's address, and what it holds.
+            read fund() -> FundView;
             /// Says that somebody is at the window; answers whether it is still open. Opens nothing.
             read here() -> bool;
 
@@ -109,6 +111,13 @@ macro_rules! command_table {
             raise join_shared(agent: String, shared: Option<String>) -> AgentPage;
             /// Moves money from the treasury to an agent's float and waits for the chain.
             raise refill(agent: String, amount: String) -> AgentPage;
+            /// Moves money from an agent's float back to the treasury and waits for the chain; all
+            /// that no payment has reserved, if no amount is given.
+            raise sweep(agent: String, amount: Option<String>) -> AgentPage;
+            /// Burns the signature of one payment that nobody has taken yet.
+            lower cancel(payment: String) -> CancelView;
+            /// Burns the signatures of all payments that nobody has taken yet, oldest first.
+            lower cancel_all() -> Vec<CancelView>;
 
             /// Says yes to exactly one payment.
             raise approve(approval: String) -> ActivityRow;

@@ -9,7 +9,7 @@ use crate::watch::Watch;
 use crate::{networks, restored};
 use futures::StreamExt;
 use imprest_chain::{Chain, ChainError, Finding, Look};
-use imprest_domain::{RELEASE_MARGIN_S, SignalKind, Subject};
+use imprest_domain::{Authorization, RELEASE_MARGIN_S, SignalKind, Subject};
 use imprest_ledger::{HeadCopy, Ledger, LedgerError, OpenPayment, SettledPayment};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -257,7 +257,10 @@ async fn look(
     doubts.retain(|payment| open.iter().any(|open| open.payment == *payment));
     let looks: Vec<_> = futures::stream::iter(open)
         .map(|open| {
-            let from_block = search_from(desk, chain, head, &open, doubts);
+            let from_block = match doubts.is_searched_deep(&open.payment) {
+                true => head.saturating_sub(chain.search_blocks_max()),
+                false => search_from(desk, chain, head, &open.authorization),
+            };
             async move {
                 let look = chain.look(&open.authorization, from_block, RELEASE_MARGIN_S).await;
                 (open, look)
@@ -288,6 +291,9 @@ async fn look(
     if let Err(error) = refills(desk, chain, head).await {
         tracing::warn!(%error, "refills could not be followed");
     }
+    if let Err(error) = sweeps(desk, chain, head).await {
+        tracing::warn!(%error, "sweeps could not be followed");
+    }
     match desk.inner.trust.unreconciled() {
         // What arrived is booked there as well, in the chain's own order.
         Some(restored) => {
@@ -304,14 +310,15 @@ async fn look(
     last_error.map_or(Ok(head), Err)
 }
 
-/// The block to look for an authorisation's use from: about when its window began, or from as far
-/// back as one search goes if that was contradicted.
-fn search_from(desk: &Desk, chain: &Chain, head: u64, open: &OpenPayment, doubts: &Doubts) -> u64 {
-    if doubts.is_searched_deep(&open.payment) {
-        return head.saturating_sub(chain.search_blocks_max());
-    }
+/// The block to look for an authorisation's use from: about when its window began.
+pub(crate) fn search_from(
+    desk: &Desk,
+    chain: &Chain,
+    head: u64,
+    authorization: &Authorization,
+) -> u64 {
     let now_s = u64::try_from(desk.inner.ledger.now().as_second()).unwrap_or_default();
-    let age_s = now_s.saturating_sub(open.authorization.window.valid_after_s);
+    let age_s = now_s.saturating_sub(authorization.window.valid_after_s);
     let blocks = age_s.saturating_mul(1_000) / chain.network().block_time_ms.max(1);
     head.saturating_sub(blocks).saturating_sub(SEARCH_BACK_BLOCKS)
 }
@@ -359,6 +366,30 @@ async fn refills(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> {
             desk.inner.ledger.refill_settled(&open.refill, transaction, receipt.block).await?;
         } else {
             desk.inner.ledger.refill_failed(&open.refill, "the chain refused it".into()).await?;
+        }
+        desk.inner.changed(&["overview", "agents"]);
+    }
+    Ok(())
+}
+
+/// Books sweeps that reached the treasury, and gives back what never can any more. What was signed
+/// for one is in a transaction that anybody can read, so only the chain ends it, as with a payment.
+async fn sweeps(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> {
+    let ledger = &desk.inner.ledger;
+    for open in ledger.open_sweeps().await? {
+        let from_block = search_from(desk, chain, head, &open.authorization);
+        match chain.reconcile(&open.authorization, from_block, RELEASE_MARGIN_S).await? {
+            Finding::Settled { tx, block } if is_deep(block, head) => {
+                ledger.settle_sweep(&open.sweep, tx, block).await?;
+            }
+            Finding::ExpiredUnused { block } | Finding::Cancelled { block, .. } => {
+                ledger.expire_sweep(&open.sweep, block).await?;
+            }
+            Finding::Inconsistent(why) => {
+                tracing::warn!(sweep = %open.sweep, %why, "the chain contradicts itself; the hold stays");
+                continue;
+            }
+            Finding::Settled { .. } | Finding::StillOpen => continue,
         }
         desk.inner.changed(&["overview", "agents"]);
     }

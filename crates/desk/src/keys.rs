@@ -146,21 +146,9 @@ fn read_key(
     }
 }
 
-/// An address with `0x`; mixed letters have to be the checksum's.
+/// An address as the owner typed it.
 fn read_address(text: &str) -> Result<Address, Problem> {
-    let wrong = |why: &str| bad_input("Address", why);
-    let text = text.trim();
-    let digits = text.strip_prefix("0x").unwrap_or_default();
-    if digits.len() != 40 {
-        return Err(wrong("write 0x and 40 hex digits"));
-    }
-    let mixed = digits.contains(|c: char| c.is_ascii_lowercase())
-        && digits.contains(|c: char| c.is_ascii_uppercase());
-    let address: Address = text.parse().map_err(|_| wrong("write 0x and 40 hex digits"))?;
-    if mixed && address.to_checksum(None) != text {
-        return Err(wrong("its capitals do not fit, so a digit is wrong; copy it again"));
-    }
-    Ok(address)
+    imprest_domain::read_address(text.trim()).map_err(|error| bad_input("Address", error))
 }
 
 fn treasury_word(treasury: &Treasury) -> &'static str {

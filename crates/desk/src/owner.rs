@@ -32,7 +32,7 @@ const PIECE_BYTES: usize = 4 * 1024;
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a running desk may take to say that it runs.
 const RUNNING_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a command may take; a refill waits for the chain.
+/// How long a command may take; a refill and cancellations wait for the chain.
 const CALL_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long a program may take to read its answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -484,12 +484,15 @@ mod tests {
             "approve",
             "thaw",
             "refill",
+            "sweep",
             "allow_host",
             "rotate_token",
         ] {
             assert_eq!(kind(command), Some(Kind::Raise), "{command}");
         }
-        for command in ["freeze", "refuse", "lock", "revoke_agent", "remove_host"] {
+        for command in
+            ["freeze", "refuse", "lock", "revoke_agent", "remove_host", "cancel", "cancel_all"]
+        {
             assert_eq!(kind(command), Some(Kind::Lower), "{command}");
         }
         assert_eq!(kind("status"), Some(Kind::Read));

@@ -40,7 +40,8 @@ impl Desk {
         // replaced a credential that leaked.
         let credential = self.inner.ledger.credential_of(agent).await.map_err(ledger_failure)?;
         let request = request_of(&asked)?;
-        if let Some(known) = self.known_payment(agent, &asked, &request).await? {
+        let (key, digest) = (asked.idempotency_key.as_deref(), B256::from(request.digest()));
+        if let Some(known) = self.known_by_key(agent, key, digest).await? {
             return self.answer_when_ended(known, until).await;
         }
         if let Some(verdict) = self.stopped(agent).await? {
@@ -82,16 +83,16 @@ impl Desk {
     }
 
     /// The payment that the agent's key stands for, if the request is the same one.
-    async fn known_payment(
+    pub(crate) async fn known_by_key(
         &self,
         agent: &AgentId,
-        asked: &FetchRequest,
-        request: &Request,
+        key: Option<&str>,
+        digest: B256,
     ) -> Result<Option<PaymentId>, Failure> {
-        let Some(key) = &asked.idempotency_key else { return Ok(None) };
+        let Some(key) = key else { return Ok(None) };
         let known = self.inner.ledger.payment_by_key(agent, key).await.map_err(ledger_failure)?;
         match known {
-            Some(known) if known.request_sha256 != B256::from(request.digest()).to_string() => {
+            Some(known) if known.request_sha256 != digest.to_string() => {
                 let payment = known.payment;
                 Err(ledger_failure(imprest_ledger::LedgerError::KeyReused { payment }))
             }
@@ -130,7 +131,7 @@ impl Desk {
     }
 
     /// Tells whoever can ask the owner.
-    async fn ask_owner(&self, payment: &PaymentId) {
+    pub(crate) async fn ask_owner(&self, payment: &PaymentId) {
         if let Ok(Some(approval)) = self.inner.ledger.approval_about(payment).await
             && let Ok(card) = self.approval_card(&approval).await
         {
@@ -262,6 +263,8 @@ impl Desk {
             PaymentState::Refused => FetchStatus::Refused,
             PaymentState::Waiting => FetchStatus::Pending,
             PaymentState::Delivered => FetchStatus::Delivered,
+            // The treasury has signed its transaction for it.
+            PaymentState::Held if record.transaction.is_some() => FetchStatus::Delivered,
             PaymentState::Held | PaymentState::Unknown => FetchStatus::Unknown,
             PaymentState::Settled => FetchStatus::Settled,
             PaymentState::Void | PaymentState::Expired => FetchStatus::Failed,
@@ -273,6 +276,9 @@ impl Desk {
         let note = match record.state {
             PaymentState::Waiting => {
                 Some("The owner has been asked. Poll the payment; do not ask again.".to_owned())
+            }
+            PaymentState::Held if record.transaction.is_some() => {
+                Some("Sent; the chain has not confirmed it yet. Poll the payment.".to_owned())
             }
             PaymentState::Delivered | PaymentState::Unknown | PaymentState::Void => {
                 record.note.as_deref().map(|note| plain(note, 300))
@@ -358,6 +364,7 @@ impl Inner {
             offer: plain(quote.offer(), OFFER_CHARS_MAX),
             max_timeout_s: quote.max_timeout_s,
             nonce: quote.nonce(),
+            gas: None,
             kept_request: Some(serde_json::to_vec(asked).map_err(|e| internal(&e))?),
             credential: None,
         })
@@ -435,7 +442,7 @@ fn response_view(response: Response) -> ResponseView {
     }
 }
 
-fn locked() -> Failure {
+pub(crate) fn locked() -> Failure {
     Failure::new(
         FailureCode::Locked,
         "The vault is locked, so nothing can be signed.",

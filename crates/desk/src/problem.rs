@@ -149,6 +149,9 @@ impl From<LedgerError> for Problem {
             | LedgerError::OtherAsset
             | LedgerError::ClockBehind
             | LedgerError::Unreconciled
+            | LedgerError::NothingToCancel { .. }
+            | LedgerError::NotInFloat { .. }
+            | LedgerError::ForeignAsset
             | LedgerError::AgentClash { .. }
             | LedgerError::Transition(_) => ErrorCode::Conflict,
             LedgerError::Budget(error) => return error.clone().into(),
@@ -322,6 +325,7 @@ pub(crate) fn failure_problem(failure: Failure) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use imprest_domain::Units;
 
     #[test]
     fn the_books_errors_have_their_codes() {
@@ -334,6 +338,8 @@ mod tests {
             (LedgerError::ClockAgrees, "bad_input"),
             (LedgerError::ClockBehind, "conflict"),
             (LedgerError::Unreconciled, "conflict"),
+            (LedgerError::ForeignAsset, "conflict"),
+            (LedgerError::NotInFloat { movable: Units::ZERO }, "conflict"),
             (LedgerError::AgentClash { what: "token" }, "conflict"),
             (LedgerError::Forged { what: name() }, "disk"),
             (LedgerError::Budget(BudgetError::Unbounded), "bad_input"),

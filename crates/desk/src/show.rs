@@ -321,7 +321,8 @@ impl Desk {
         if self.inner.shop_origin.as_deref() == Some(origin) {
             return "Corner shop".into();
         }
-        origin.split_once("://").map_or(origin, |(_, host)| host).to_owned()
+        let plain = origin.strip_prefix("transfer:").unwrap_or(origin);
+        plain.split_once("://").map_or(plain, |(_, host)| host).to_owned()
     }
 
     /// Everything known about one payment.

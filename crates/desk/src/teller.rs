@@ -7,7 +7,7 @@ use crate::wording::{grade_reason, verdict_view, word};
 use async_trait::async_trait;
 use imprest_domain::{AgentId, Budget, PaymentId};
 use imprest_gateway::wire::{
-    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, WindowView,
+    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest, WindowView,
 };
 use imprest_gateway::{Doorkeeper, Failure, FailureCode, Teller, Token};
 use imprest_ledger::PaymentFilter;
@@ -52,6 +52,14 @@ impl Teller for DeskTeller {
 
     async fn fetch(&self, agent: &AgentId, asked: FetchRequest) -> Result<FetchAnswer, Failure> {
         self.0.fetch_for(agent, asked).await
+    }
+
+    async fn transfer(
+        &self,
+        agent: &AgentId,
+        asked: TransferRequest,
+    ) -> Result<FetchAnswer, Failure> {
+        self.0.transfer_for(agent, asked).await
     }
 
     async fn quote(&self, agent: &AgentId, asked: FetchRequest) -> Result<QuoteAnswer, Failure> {

@@ -19,6 +19,9 @@ macro_rules! shapes {
     };
 }
 
+mod money;
+pub use money::*;
+
 impl Drop for NewVault {
     fn drop(&mut self) {
         self.words.zeroize();

@@ -114,6 +114,23 @@ fn other_finding(reason: &Reason, asset: &Asset) -> String {
         ReasonCode::PriceJumped => {
             format!("{} is asked where {} is usual for the same thing", observed(), limit())
         }
+        ReasonCode::LookalikePayee => match detail().split_once(" is not ") {
+            Some((this, known)) => {
+                format!(
+                    "the address {this} has the first and last digits of the known {known}, and is another"
+                )
+            }
+            None => "the address looks like a known one, and is another".into(),
+        },
+        ReasonCode::OverGasDay => match detail().trim_end_matches(" wei").split_once(" of ") {
+            Some((after, limit)) if reason.effect == Effect::Pass => {
+                format!("transfers cost the treasury {after} wei of {limit} today at most")
+            }
+            Some((after, limit)) => format!(
+                "transfers would cost the treasury {after} wei today at most, {limit} is the limit"
+            ),
+            None => "transfers would cost the treasury too much gas today".into(),
+        },
         ReasonCode::ZeroAmount => "nothing is asked for, and zero is not a payment".into(),
         ReasonCode::OwnerRefused if detail().is_empty() => "the owner said no".into(),
         ReasonCode::OwnerRefused => format!("the owner said no: {}", plain_line(detail(), 200)),
@@ -345,6 +362,25 @@ mod tests {
         );
         let address = sentence("http://shop.example asks 1.00");
         assert_eq!(address, "http://shop.example asks 1.00.");
+    }
+
+    #[test]
+    fn lookalikes_are_shown_side_by_side_and_gas_in_wei() {
+        let mut alike = Reason::new(ReasonCode::LookalikePayee, Effect::Ask, Remedy::Owner);
+        alike.detail = Some("0x12ab is not 0x12cd".into());
+        assert_eq!(
+            finding_sentence(&alike, &asset()),
+            "The address 0x12ab has the first and last digits of the known 0x12cd, and is another."
+        );
+        let mut gas = Reason::new(ReasonCode::OverGasDay, Effect::Deny, Remedy::Time);
+        gas.detail = Some("120 of 100 wei".into());
+        assert_eq!(
+            finding_sentence(&gas, &asset()),
+            "Transfers would cost the treasury 120 wei today at most, 100 is the limit."
+        );
+        gas.effect = Effect::Pass;
+        let fits = finding(&gas, &asset());
+        assert_eq!(fits, "transfers cost the treasury 120 wei of 100 today at most");
     }
 
     #[test]

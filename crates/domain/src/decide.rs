@@ -4,6 +4,7 @@ use crate::{
     AgentId, AgentName, Budget, Danger, Effect, Grade, Lowers, NewPayeeRule, Outcome, OverPayment,
     Payee, PayeeStanding, Reason, ReasonCode, Remedy, Units, Usage, Verdict, Window, price_signal,
 };
+use alloy_primitives::Address;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,18 @@ pub struct Shared<'a> {
     pub usage: &'a Usage,
 }
 
+/// What the treasury would pay for taking a plain transfer to the chain, in wei of the chain's own
+/// coin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gas {
+    /// The most it pays in a day, for all agents' transfers together.
+    pub limit_wei: Units,
+    /// What the day would have cost at most, this one included; nothing for a sum past all limits.
+    pub after_wei: Option<Units>,
+    /// When the next day begins.
+    pub resets_at: Option<Timestamp>,
+}
+
 /// Everything a verdict depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
@@ -67,6 +80,10 @@ pub struct Case<'a> {
     pub shared: Option<Shared<'a>>,
     /// What is known of the payee.
     pub payee: PayeeStanding,
+    /// A known address that the payee's looks like and is not.
+    pub lookalike: Option<Address>,
+    /// What taking it to the chain costs, where the treasury does that.
+    pub gas: Option<Gas>,
     /// How suspicious the world looks.
     pub danger: Danger,
     /// Which signal makes it look so: one sentence without its full stop.
@@ -99,6 +116,7 @@ pub fn decide(case: &Case<'_>) -> Verdict {
         findings.in_scope(shared.name, |f| limits(case, shared.budget, shared.usage, f));
     }
     payee(case, grade, &mut findings);
+    gas(case, &mut findings);
     findings.into_verdict(grade)
 }
 
@@ -358,10 +376,26 @@ fn exposure(case: &Case<'_>, budget: &Budget, usage: &Usage, findings: &mut Find
     }
 }
 
+/// What the treasury pays for plain transfers. The figures are wei and not the payment's asset, so
+/// they stand in the detail.
+fn gas(case: &Case<'_>, findings: &mut Findings<'_>) {
+    let Some(Gas { limit_wei, after_wei, resets_at }) = case.gas else { return };
+    let within = after_wei.is_some_and(|after| after <= limit_wei);
+    let effect = if within { Effect::Pass } else { Effect::Deny };
+    let reason = findings.add(ReasonCode::OverGasDay, effect, Remedy::Time);
+    let after = after_wei.unwrap_or(Units::MAX);
+    reason.detail = Some(format!("{after} of {limit_wei} wei"));
+    reason.resets_at = resets_at.filter(|_| !within);
+}
+
 /// Who would be paid, and whether for what was asked.
 fn payee<'a>(case: &Case<'a>, grade: Grade, findings: &mut Findings<'a>) {
     if case.intent.for_other_resource {
         findings.add(ReasonCode::OtherResource, Effect::Ask, Remedy::Owner);
+    }
+    if let Some(known) = case.lookalike {
+        let reason = findings.add(ReasonCode::LookalikePayee, Effect::Ask, Remedy::Owner);
+        reason.detail = Some(format!("{} is not {known}", case.intent.payee.pay_to));
     }
     match case.payee {
         PayeeStanding::Known => {}

@@ -98,6 +98,10 @@ id!(
     /// One movement of money from the treasury to a float.
     RefillId, "rfl"
 );
+id!(
+    /// One movement of money from a float back to the treasury.
+    SweepId, "swp"
+);
 
 impl AgentId {
     /// The agent of a rehearsal, which is nobody's.

@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file or a socket. Time and facts are passed in, so that a
 //! verdict can be replayed later from what was recorded beside it.
 
+mod address;
 mod authorization;
 mod budget;
 mod decide;
@@ -20,12 +21,13 @@ mod usage;
 mod verdict;
 mod window;
 
+pub use address::{AddressError, looks_like, read_address};
 pub use authorization::{Authorization, RELEASE_MARGIN_S, SIGNATURE_S_MAX, ValidityWindow};
 pub use budget::{Budget, BudgetError, NewPayeeRule, OverPayment};
-pub use decide::{AgentStanding, Case, Intent, Shared, decide, reaches_80_percent};
+pub use decide::{AgentStanding, Case, Gas, Intent, Shared, decide, reaches_80_percent};
 pub use grade::{Danger, Grade};
 pub use hours::{HoursError, HoursOfDay};
-pub use ids::{AgentId, ApprovalId, IdError, PaymentId, RefillId, SharedId};
+pub use ids::{AgentId, ApprovalId, IdError, PaymentId, RefillId, SharedId, SweepId};
 pub use money::{AmountError, Asset, AssetId, AssetIdError, Units};
 pub use notes::BudgetNote;
 pub use payee::{Payee, PayeeStanding};

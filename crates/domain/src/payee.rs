@@ -16,6 +16,22 @@ pub struct Payee {
     pub asset: AssetId,
 }
 
+/// What a plain transfer's origin begins with; no web origin does.
+const TRANSFER: &str = "transfer:";
+
+impl Payee {
+    /// The payee of a plain transfer: nobody offered anything, so the address stands for its own
+    /// origin, and limits per payee and the rule for new ones hold for the address.
+    pub fn of_transfer(pay_to: Address, asset: AssetId) -> Payee {
+        Payee { origin: format!("{TRANSFER}{}", pay_to.to_checksum(None)), pay_to, asset }
+    }
+
+    /// Whether it is that of a plain transfer.
+    pub fn is_transfer(&self) -> bool {
+        self.origin.starts_with(TRANSFER)
+    }
+}
+
 /// What the desk knows of a payee at the moment of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -29,4 +45,20 @@ pub enum PayeeStanding {
         /// The address paid last.
         was: Address,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_is_told_by_its_origin() {
+        let asset = AssetId { chain_id: 1, contract: Address::ZERO };
+        let to = alloy_primitives::address!("5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed");
+        let payee = Payee::of_transfer(to, asset);
+        assert_eq!(payee.origin, "transfer:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed");
+        assert!(payee.is_transfer());
+        let web = Payee { origin: "https://transfer.example".into(), ..payee };
+        assert!(!web.is_transfer());
+    }
 }

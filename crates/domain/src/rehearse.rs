@@ -124,6 +124,8 @@ impl Stage<'_> {
             usage: &self.usage(&counted),
             shared: None,
             payee,
+            lookalike: None,
+            gas: None,
             danger: Danger::Calm,
             danger_why: None,
             danger_until: Lowers::default(),

@@ -106,11 +106,15 @@ pub enum ReasonCode {
     PriceJumped,
     /// The offer prescribes a nonce that was signed before: two payments would be one to the chain.
     OfferAnswered,
+    /// The address looks like one that is known, and is another.
+    LookalikePayee,
+    /// More than the treasury pays in a day for taking transfers to the chain.
+    OverGasDay,
 }
 
 impl ReasonCode {
     /// Every code, in the order they were introduced.
-    pub const ALL: [ReasonCode; 29] = [
+    pub const ALL: [ReasonCode; 31] = [
         ReasonCode::Frozen,
         ReasonCode::AgentRevoked,
         ReasonCode::GradeTooLow,
@@ -140,6 +144,8 @@ impl ReasonCode {
         ReasonCode::OverExposure,
         ReasonCode::PriceJumped,
         ReasonCode::OfferAnswered,
+        ReasonCode::LookalikePayee,
+        ReasonCode::OverGasDay,
     ];
 
     /// The word stored and sent.
@@ -174,6 +180,8 @@ impl ReasonCode {
             ReasonCode::OverExposure => "over_exposure",
             ReasonCode::PriceJumped => "price_jumped",
             ReasonCode::OfferAnswered => "offer_answered",
+            ReasonCode::LookalikePayee => "lookalike_payee",
+            ReasonCode::OverGasDay => "over_gas_day",
         }
     }
 
@@ -282,7 +290,7 @@ mod tests {
             assert_eq!(code as usize, i, "every code is listed, in order");
         }
         assert_eq!(ReasonCode::from_word("because"), None);
-        assert_eq!(ReasonCode::OfferAnswered as usize + 1, ReasonCode::ALL.len());
+        assert_eq!(ReasonCode::OverGasDay as usize + 1, ReasonCode::ALL.len());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! that do.
 
 use crate::teller::{Failure, FailureCode};
-use crate::wire::FetchRequest;
+use crate::wire::{FetchRequest, TransferRequest};
 use imprest_domain::PaymentId;
 use url::Url;
 
@@ -143,6 +143,26 @@ impl FetchRequest {
     }
 }
 
+impl TransferRequest {
+    /// Checks the request's form and size. The desk checks what it means.
+    ///
+    /// # Errors
+    /// `bad_request` with the first thing that is wrong.
+    pub fn check(&self) -> Result<(), Failure> {
+        imprest_domain::read_address(&self.to)
+            .map_err(|error| bad_request(format!("to: {error}")))?;
+        at_most("amount", &self.amount, MAX_AMOUNT_BYTES)?;
+        if let Some(asset) = &self.asset {
+            short("asset", asset)?;
+        }
+        if let Some(purpose) = &self.purpose {
+            at_most("purpose", purpose, MAX_PURPOSE_BYTES)?;
+        }
+        short("idempotency_key", &self.idempotency_key)?;
+        self.wait_ms.map_or(Ok(()), |wait_ms| check_wait(wait_ms).map(drop))
+    }
+}
+
 fn check_url(text: &str) -> Result<(), Failure> {
     at_most("url", text, MAX_URL_BYTES)?;
     let url = Url::parse(text).map_err(|error| bad_request(format!("url: {error}")))?;
@@ -214,6 +234,44 @@ mod tests {
             assert_eq!(failure.code, FailureCode::BadRequest);
             assert!(failure.message.chars().count() < 300, "the message repeats too much");
         }
+    }
+
+    #[test]
+    fn transfers_are_checked_alike() {
+        let to = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+        let transfer = |extra: serde_json::Value| {
+            let mut json = serde_json::json!({"to": to, "amount": "0.25", "idempotency_key": "k"});
+            let fields = extra.as_object().expect("an object of fields").clone();
+            json.as_object_mut().expect("an object").extend(fields);
+            parse_json::<TransferRequest>(json.to_string().as_bytes())?.check()
+        };
+        transfer(serde_json::json!({})).expect("the smallest one");
+        transfer(serde_json::json!({
+            "to": to.to_lowercase(), "asset": "USDC", "purpose": "rent", "wait_ms": 0
+        }))
+        .expect("an ordinary one");
+        for bad in [
+            serde_json::json!({"to": ""}),
+            serde_json::json!({"to": to.replace("f39", "f49")}),
+            serde_json::json!({"to": to.replace("0x", "")}),
+            serde_json::json!({"to": format!("{to}00")}),
+            serde_json::json!({"to": "scout.eth"}),
+            serde_json::json!({"to": null}),
+            serde_json::json!({"amount": 0.25}),
+            serde_json::json!({"amount": "1".repeat(101)}),
+            serde_json::json!({"asset": ""}),
+            serde_json::json!({"purpose": "x".repeat(2001)}),
+            serde_json::json!({"idempotency_key": ""}),
+            serde_json::json!({"idempotency_key": null}),
+            serde_json::json!({"wait_ms": 60001}),
+            serde_json::json!({"from": to}),
+            serde_json::json!({"url": "https://shop.example/"}),
+        ] {
+            let failure = transfer(bad.clone()).expect_err(&format!("{bad} was accepted"));
+            assert_eq!(failure.code, FailureCode::BadRequest);
+        }
+        let no_key = format!(r#"{{"to":"{to}","amount":"1"}}"#);
+        assert!(parse_json::<TransferRequest>(no_key.as_bytes()).is_err(), "a key is needed");
     }
 
     #[test]

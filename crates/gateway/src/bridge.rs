@@ -6,7 +6,9 @@ use crate::mcp::McpDoor;
 use crate::problem::Problem;
 use crate::teller::{Failure, FailureCode, Teller};
 use crate::token::Token;
-use crate::wire::{BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer};
+use crate::wire::{
+    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest,
+};
 use async_trait::async_trait;
 use bytes::BytesMut;
 use imprest_domain::PaymentId;
@@ -180,6 +182,14 @@ impl Teller for HttpTeller {
 
     async fn quote(&self, _caller: &(), request: FetchRequest) -> Result<QuoteAnswer, Failure> {
         self.post("quote", &request).await
+    }
+
+    async fn transfer(
+        &self,
+        _caller: &(),
+        request: TransferRequest,
+    ) -> Result<FetchAnswer, Failure> {
+        self.post("transfers", &request).await
     }
 
     async fn payment(

@@ -43,7 +43,7 @@ struct Place {
 /// Every address behind the door; axum's routes are the same list with their handlers.
 fn place(path: &str) -> Option<Place> {
     let (method, query) = match path {
-        "/v1/fetch" | "/v1/quote" | "/mcp" => ("POST", false),
+        "/v1/fetch" | "/v1/quote" | "/v1/transfers" | "/mcp" => ("POST", false),
         "/v1/budget" | OPENAPI_PATH => ("GET", false),
         "/v1/payments" => ("GET", true),
         _ => {
@@ -318,7 +318,8 @@ mod tests {
             "/v1/payments/",
             "/v1/payments/a/b",
             "/v1/%66etch",
-            "/v1/transfers",
+            "/v1/transfers/",
+            "/v1/transfer",
         ] {
             assert_eq!(place(nowhere), None, "{nowhere}");
         }

@@ -5,7 +5,9 @@ use crate::bounds::{bad_request, check_cursor, check_wait, parse_payment};
 use crate::routes::to_its_end;
 use crate::teller::{Failure, Teller};
 use crate::turnstile::Admission;
-use crate::wire::{BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer};
+use crate::wire::{
+    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest,
+};
 use imprest_domain::AgentId;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
@@ -198,6 +200,14 @@ fn tools() -> Vec<Tool> {
             true,
             true,
         ),
+        tool::<TransferRequest, FetchAnswer>(
+            "transfer",
+            "Send money",
+            "Sends money to an address if your budget allows. Spends real money and cannot be taken \
+             back. To buy something use fetch.",
+            false,
+            true,
+        ),
         tool::<NoArguments, BudgetAnswer>(
             "budget",
             "Your budget",
@@ -229,6 +239,12 @@ fn arguments<A: DeserializeOwned>(arguments: JsonObject) -> Result<A, Failure> {
 
 fn fetch_request(given: JsonObject) -> Result<FetchRequest, Failure> {
     let request: FetchRequest = arguments(given)?;
+    request.check()?;
+    Ok(request)
+}
+
+fn transfer_request(given: JsonObject) -> Result<TransferRequest, Failure> {
+    let request: TransferRequest = arguments(given)?;
     request.check()?;
     Ok(request)
 }
@@ -276,6 +292,14 @@ impl<T: Teller> McpDoor<T> {
                 Ok(request) => {
                     let teller = self.teller.clone();
                     let work = async move { teller.fetch(&caller, request).await };
+                    to_its_end(place, work).await.and_then(answered)
+                }
+                Err(failure) => Err(failure),
+            },
+            "transfer" => match transfer_request(given) {
+                Ok(request) => {
+                    let teller = self.teller.clone();
+                    let work = async move { teller.transfer(&caller, request).await };
                     to_its_end(place, work).await.and_then(answered)
                 }
                 Err(failure) => Err(failure),
@@ -368,10 +392,10 @@ mod tests {
     fn annotations_are_honest() {
         for tool in tools() {
             let hints = tool.annotations.clone().expect("every tool is annotated");
-            let spends = tool.name == "fetch";
+            let spends = matches!(tool.name.as_ref(), "fetch" | "transfer");
             assert_eq!(hints.read_only_hint, Some(!spends), "{}", tool.name);
             assert_eq!(hints.destructive_hint, Some(spends), "{}", tool.name);
-            let open = matches!(tool.name.as_ref(), "fetch" | "quote");
+            let open = matches!(tool.name.as_ref(), "fetch" | "quote" | "transfer");
             assert_eq!(hints.open_world_hint, Some(open), "{}", tool.name);
         }
     }

@@ -3,7 +3,9 @@
 use crate::bounds::{MAX_BODY_BYTES, MAX_WAIT_MS};
 use crate::lock::OPENAPI_PATH;
 use crate::problem::{PROBLEM_JSON, Problem};
-use crate::wire::{BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer};
+use crate::wire::{
+    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest,
+};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
@@ -26,7 +28,8 @@ fn build() -> Value {
     let mut asked = settings().for_deserialize().into_generator();
     let mut answered = settings().for_serialize().into_generator();
     let request = asked.subschema_for::<FetchRequest>().to_value();
-    let paths = paths(&request, &mut answered);
+    let transfer = asked.subschema_for::<TransferRequest>().to_value();
+    let paths = paths(&request, &transfer, &mut answered);
     let failure = answered.subschema_for::<Problem>().to_value();
     let mut schemas: Map<String, Value> = asked.take_definitions(true).into_iter().collect();
     schemas.extend(answered.take_definitions(true));
@@ -64,11 +67,9 @@ fn build() -> Value {
     })
 }
 
-fn paths(request: &Value, answered: &mut SchemaGenerator) -> Value {
-    let body = json!({
-        "required": true,
-        "content": { "application/json": { "schema": request } }
-    });
+fn paths(request: &Value, transfer: &Value, answered: &mut SchemaGenerator) -> Value {
+    let body_of = |schema: &Value| json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+    let body = body_of(request);
     let fetched = answered.subschema_for::<FetchAnswer>().to_value();
     let quoted = answered.subschema_for::<QuoteAnswer>().to_value();
     let page = answered.subschema_for::<PaymentsPage>().to_value();
@@ -82,6 +83,9 @@ fn paths(request: &Value, answered: &mut SchemaGenerator) -> Value {
         &quoted,
     );
     quote["requestBody"] = body;
+    let mut sent =
+        operation("transfer", "Sends money to an address, if the rules allow.", &fetched);
+    sent["requestBody"] = body_of(transfer);
     let mut payment = operation("payment", "What became of one of your payments.", &fetched);
     payment["parameters"] = json!([
         { "name": "id", "in": "path", "required": true,
@@ -99,6 +103,7 @@ fn paths(request: &Value, answered: &mut SchemaGenerator) -> Value {
     json!({
         "/v1/fetch": { "post": fetch },
         "/v1/quote": { "post": quote },
+        "/v1/transfers": { "post": sent },
         "/v1/payments/{id}": { "get": payment },
         "/v1/payments": { "get": payments },
         "/v1/budget": { "get": operation("budget", "Your own budget.", &budget) },
@@ -153,7 +158,7 @@ mod tests {
     fn routes_and_codes_are_all_there() {
         let document = openapi_document();
         let paths: Vec<&String> = document["paths"].as_object().expect("paths").keys().collect();
-        assert_eq!(paths.len(), 6);
+        assert_eq!(paths.len(), 7);
         let codes = document["components"]["schemas"]["FailureCode"].to_string();
         for code in FailureCode::ALL {
             assert!(codes.contains(&format!("\"{}\"", code.word())), "{code} is missing");

@@ -7,7 +7,9 @@ use crate::openapi::openapi_document;
 use crate::problem::TurnedAway;
 use crate::teller::{Doorkeeper, Failure, FailureCode, Teller};
 use crate::turnstile::{Admission, Place};
-use crate::wire::{BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer};
+use crate::wire::{
+    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest,
+};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, State};
 use axum::routing::{get, post, post_service};
@@ -31,6 +33,7 @@ where
     Router::new()
         .route("/v1/fetch", post(fetch::<T>))
         .route("/v1/quote", post(quote::<T>))
+        .route("/v1/transfers", post(transfer::<T>))
         .route("/v1/payments", get(payments::<T>))
         .route("/v1/payments/{id}", get(payment::<T>))
         .route("/v1/budget", get(budget::<T>))
@@ -81,6 +84,17 @@ async fn quote<T: Teller<Caller = AgentId>>(
     let request: FetchRequest = parse_json(&body)?;
     request.check()?;
     Ok(Json(teller.quote(&admission.caller, request).await?))
+}
+
+async fn transfer<T: Teller<Caller = AgentId>>(
+    State(teller): State<Arc<T>>,
+    Extension(Admission { caller, place }): Caller,
+    body: Bytes,
+) -> Answer<FetchAnswer> {
+    let request: TransferRequest = parse_json(&body)?;
+    request.check()?;
+    let work = async move { teller.transfer(&caller, request).await };
+    Ok(Json(to_its_end(place, work).await?))
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,8 @@
 //! The one interface behind the door: what an agent, once known, can ask of the desk.
 
-use crate::wire::{BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer};
+use crate::wire::{
+    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest,
+};
 use async_trait::async_trait;
 use imprest_domain::{AgentId, PaymentId};
 use schemars::JsonSchema;
@@ -173,6 +175,13 @@ pub trait Teller: Send + Sync + 'static {
         caller: &Self::Caller,
         request: FetchRequest,
     ) -> Result<QuoteAnswer, Failure>;
+
+    /// Sends money to an address, if the rules allow.
+    async fn transfer(
+        &self,
+        caller: &Self::Caller,
+        request: TransferRequest,
+    ) -> Result<FetchAnswer, Failure>;
 
     /// What became of one of the caller's own payments, waiting up to `wait_ms` for an end.
     async fn payment(

@@ -43,13 +43,36 @@ pub struct FetchRequest {
     pub wait_ms: Option<u64>,
 }
 
-/// What became of a fetch.
+/// A request to send money to an address, if the rules allow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransferRequest {
+    /// The address that gets the money: 0x and 40 hex digits. Mixed letters have to be those of the
+    /// checksum (EIP-55).
+    pub to: String,
+    /// How much, as a decimal in your budget's asset, such as "0.25".
+    pub amount: String,
+    /// The asset's symbol, such as "USDC"; your budget's when absent, and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset: Option<String>,
+    /// What it is for, in your own words; shown to the owner as a quotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// Same key and same transfer again: the same payment's answer, never a second payment.
+    pub idempotency_key: String,
+    /// How long to wait for the owner or the chain before answering, in milliseconds; at most 60000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 60_000))]
+    pub wait_ms: Option<u64>,
+}
+
+/// What became of a fetch, or of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FetchStatus {
     /// Paid, and the chain confirms it.
     Settled,
-    /// Paid and answered; the chain has not confirmed it yet.
+    /// Paid, and answered or on its way; the chain has not confirmed it yet.
     Delivered,
     /// Nothing was asked for it.
     Free,

@@ -1,4 +1,5 @@
--- The fourth form of the books: the desk knows which nodes its owner chose to ask.
+-- The fourth form of the books: money also goes from floats back to the treasury, and the desk knows
+-- which nodes its owner chose to ask.
 -- The log is the truth and is never rewritten; every other table is
 -- what the log adds up to, so a migration throws those away and replays the log into new ones.
 CREATE TABLE IF NOT EXISTS events (
@@ -185,6 +186,25 @@ CREATE TABLE refills (
     at_ms      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refills_by_tx ON refills (tx) WHERE tx IS NOT NULL;
+
+CREATE TABLE sweeps (
+    sweep          TEXT    PRIMARY KEY,
+    agent          TEXT    NOT NULL,
+    state          TEXT    NOT NULL CHECK (state IN ('held', 'sent', 'settled', 'void', 'expired')),
+    chain_id       INTEGER NOT NULL,
+    contract       TEXT    NOT NULL,
+    from_address   TEXT    NOT NULL,
+    to_address     TEXT    NOT NULL,
+    value          INTEGER NOT NULL CHECK (value > 0),
+    nonce          TEXT    NOT NULL UNIQUE,
+    valid_after_s  INTEGER NOT NULL,
+    valid_before_s INTEGER NOT NULL,
+    tx             TEXT,
+    block          INTEGER,
+    note           TEXT,
+    at_ms          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sweeps_open ON sweeps (at_ms) WHERE state IN ('held', 'sent');
 
 CREATE TABLE hosts (
     host TEXT PRIMARY KEY

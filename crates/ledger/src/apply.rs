@@ -1,11 +1,12 @@
 //! What each event does to the books. Live writes, migrations and replays run this same code.
 //!
-//! Here each event finds its way: to the agents, to a payment's life, or to the floats; all of them
-//! count in the windows and move units between the accounts.
+//! Here each event finds its way: to the agents, to a payment's life, to the floats or to sweeps;
+//! all of them count in the windows and move units between the accounts.
 
 mod agents;
 mod floats;
 mod payments;
+mod sweeps;
 mod windows;
 
 use crate::books::Books;
@@ -30,6 +31,16 @@ pub(crate) fn held(agent: &AgentId) -> String {
 /// The account of what an origin was paid.
 fn payee_account(origin: &str) -> String {
     format!("payee/{origin}")
+}
+
+/// Who holds the counter of what the treasury pays for agents' transfers, in wei.
+pub(crate) const GAS: &str = "gas";
+
+/// The day of UTC that a moment lies in, as counters name it: it depends on no zone, so a replay
+/// cannot come to another one.
+pub(crate) fn gas_day(at_ms: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or_default();
+    at.strftime("%Y-%m-%d").to_string()
 }
 
 /// One event on its way into the books: where it stands in the log, and when it happened.
@@ -63,13 +74,21 @@ impl Books {
             | Event::PaymentDelivered { .. }
             | Event::PaymentSettled { .. }
             | Event::PaymentReopened { .. }
-            | Event::PaymentExpired { .. } => self.apply_to_payment(event, place),
+            | Event::PaymentExpired { .. }
+            | Event::RelaySent { .. }
+            | Event::CancelGranted { .. }
+            | Event::CancelSent { .. } => self.apply_to_payment(event, place),
             Event::RefillGranted { .. }
             | Event::RefillSent { .. }
             | Event::RefillSettled { .. }
             | Event::RefillFailed { .. }
             | Event::FloatReceived { .. }
             | Event::SpendFound { .. } => self.apply_to_float(&event, place),
+            Event::SweepHeld { .. }
+            | Event::SweepSent { .. }
+            | Event::SweepSettled { .. }
+            | Event::SweepVoided { .. }
+            | Event::SweepExpired { .. } => self.apply_to_sweep(event, place),
             Event::Frozen {} => self.freeze(),
             Event::Thawed {} => self.thaw(),
             Event::StrangerSpent { .. }

@@ -108,6 +108,7 @@ tables! {
     prices: PriceRow,
     approvals: ApprovalRow,
     refills: RefillRow,
+    sweeps: SweepRow,
     hosts: HostRow,
     receipts: ReceiptRow,
     strangers: StrangerRow,
@@ -363,6 +364,7 @@ impl Books {
         thin(&mut tables.prices);
         thin(&mut tables.approvals);
         thin(&mut tables.refills);
+        thin(&mut tables.sweeps);
         thin(&mut tables.receipts);
         thin(&mut tables.tallies);
         thin(&mut tables.nonces);
@@ -465,6 +467,7 @@ mod tests {
             offer: String::new(),
             max_timeout_s: 60,
             nonce: None,
+            gas: None,
             kept_request: None,
             credential: None,
         };

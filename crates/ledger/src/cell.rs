@@ -4,7 +4,7 @@ use crate::error::LedgerError;
 use alloy_primitives::{Address, B256};
 use imprest_domain::{
     AgentId, ApprovalId, Grade, PaymentId, PaymentState, RefillId, SharedId, SignalKind, Subject,
-    Units, Window,
+    SweepId, Units, Window,
 };
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use serde::Serialize;
@@ -123,7 +123,7 @@ macro_rules! written_cells {
         }
     )*};
 }
-written_cells!(AgentId, PaymentId, ApprovalId, RefillId, SharedId, B256, Grade, Subject);
+written_cells!(AgentId, PaymentId, ApprovalId, RefillId, SweepId, SharedId, B256, Grade, Subject);
 
 /// How many addresses' texts are remembered; a desk knows few.
 const CHECKSUMS_KEPT: usize = 1_000;

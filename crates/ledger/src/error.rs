@@ -1,6 +1,8 @@
 //! What can go wrong with the books.
 
-use imprest_domain::{AgentId, ApprovalId, BudgetError, PaymentId, TransitionError};
+use imprest_domain::{
+    AgentId, ApprovalId, BudgetError, PaymentId, PaymentState, TransitionError, Units,
+};
 use std::path::PathBuf;
 
 /// Why the ledger could not do what was asked. A refusal by the rules is not among these.
@@ -126,6 +128,25 @@ pub enum LedgerError {
     NoPayment {
         /// Which.
         payment: PaymentId,
+    },
+    /// The payment has no signature that could still be used.
+    #[error(
+        "The payment {payment} is {}, so there is no signature of it to cancel. Look at `imprest evidence {payment}`.", state.word()
+    )]
+    NothingToCancel {
+        /// Which.
+        payment: PaymentId,
+        /// Where it stands.
+        state: PaymentState,
+    },
+    /// The money is in another asset than the one asked for.
+    #[error("The money is in another asset than the desk pays in. Choose its network first.")]
+    ForeignAsset,
+    /// The float has less that no payment has reserved than is to be moved, or nothing at all.
+    #[error("The float holds too little that no payment has reserved. Ask for less, or wait.")]
+    NotInFloat {
+        /// The most that can be moved, in atomic units.
+        movable: Units,
     },
     /// No such question, or it is answered.
     #[error("The question {approval} is not waiting any more ({state}).")]

@@ -1,19 +1,19 @@
 //! The log: what happened, in the order it happened, each event chained to the one before.
 
 use crate::error::LedgerError;
+pub use crate::head::Head;
+pub use crate::later::Later;
 use crate::locks::Locks;
 use crate::nodes::Nodes;
 use alloy_primitives::{Address, B256};
 use imprest_domain::{
     AgentId, AgentName, ApprovalId, AssetId, Authorization, Budget, Counted, Grade, HourUse,
-    Intent, Payee, PaymentId, RefillId, SharedId, SignalKind, Subject, Units, Verdict, Window,
+    Intent, Payee, PaymentId, RefillId, SharedId, SignalKind, Subject, SweepId, Units, Verdict,
+    Window,
 };
 use jiff::Timestamp;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
-use std::marker::PhantomData;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What an agent asked for, bound to one quote: the frozen subject of a decision. What is paid and
 /// how is the payee's offer (x402, <https://www.x402.org>), and what is signed an EIP-3009
@@ -48,6 +48,9 @@ pub struct Order {
     /// The nonce that the signature has to carry, where the payee's protocol prescribes one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<B256>,
+    /// What the treasury pays at most to take it to the chain; only a plain transfer has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gas: Option<GasTerms>,
     /// What is needed to go on after a question, kept beside the books and not in the log: it may
     /// hold the agent's own credentials for the payee.
     #[serde(skip)]
@@ -56,6 +59,15 @@ pub struct Order {
     /// meanwhile. Absent when the owner acts. Not written down.
     #[serde(skip)]
     pub credential: Option<String>,
+}
+
+/// What the treasury pays for taking one transfer to the chain, in wei of the chain's own coin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GasTerms {
+    /// The most that this one costs.
+    pub fee_max_wei: Units,
+    /// The most that all of a day cost, as the registry had it.
+    pub per_day_wei: Units,
 }
 
 /// Reads over a text that no replay looks at.
@@ -104,59 +116,6 @@ pub enum Delivery {
         /// Why it is unclear.
         why: String,
     },
-}
-
-/// A value whose JSON is kept as it was written and read only when somebody asks: a replay walks
-/// over millions of verdicts and needs to look into few.
-#[derive(Debug, Clone)]
-pub struct Later<T> {
-    /// Absent where it was left in the log ([`Later::left`]).
-    json: Option<Box<RawValue>>,
-    kind: PhantomData<fn() -> T>,
-}
-
-impl<T: Serialize + DeserializeOwned> Later<T> {
-    /// Writes a value down.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
-    pub fn of(value: &T) -> Result<Later<T>, LedgerError> {
-        let json = serde_json::value::to_raw_value(value)
-            .map_err(|e| LedgerError::damaged(format!("a value that cannot be written: {e}")))?;
-        Ok(Later { json: Some(json), kind: PhantomData })
-    }
-
-    /// Reads the value.
-    ///
-    /// # Errors
-    /// When the JSON is of another form, or was left in the log.
-    pub fn read(&self) -> Result<T, LedgerError> {
-        let left = || LedgerError::damaged("a value that was left in the log");
-        let json = self.json.as_ref().ok_or_else(left)?;
-        serde_json::from_str(json.get()).map_err(|e| LedgerError::damaged(e.to_string()))
-    }
-}
-
-impl<T> Later<T> {
-    /// Reads over a value that nobody needs who reads the event.
-    fn left<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Later<T>, D::Error> {
-        IgnoredAny::deserialize(deserializer)?;
-        Ok(Later { json: None, kind: PhantomData })
-    }
-}
-
-impl<T> Serialize for Later<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // What was left in the log is never written again.
-        let left = || serde::ser::Error::custom("a value that was left in the log");
-        self.json.as_ref().ok_or_else(left)?.serialize(serializer)
-    }
-}
-
-impl<'de, T> Deserialize<'de> for Later<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Later<T>, D::Error> {
-        Ok(Later { json: Some(Box::deserialize(deserializer)?), kind: PhantomData })
-    }
 }
 
 macro_rules! events {
@@ -412,6 +371,13 @@ events! {
         /// The number of the finalised block that proves it.
         block: u64,
     }
+    /// The treasury's transaction that takes a plain transfer to the chain was signed.
+    RelaySent "relay_sent" {
+        /// The payment.
+        payment: PaymentId,
+        /// The transaction's hash.
+        transaction: B256,
+    }
     /// The owner sends money from the treasury to a float.
     RefillGranted "refill_granted" {
         /// Its identifier.
@@ -447,6 +413,61 @@ events! {
         refill: RefillId,
         /// Why, in a few words.
         why: String,
+    }
+    /// The owner burns a payment's signature before anybody takes it.
+    CancelGranted "cancel_granted" {
+        /// The payment.
+        payment: PaymentId,
+        /// The address that signed it, and signs that it is void (EIP-3009).
+        authorizer: Address,
+        /// The nonce of what it signed.
+        nonce: B256,
+    }
+    /// The transaction that burns it was signed.
+    CancelSent "cancel_sent" {
+        /// The payment.
+        payment: PaymentId,
+        /// The transaction's hash.
+        transaction: B256,
+    }
+    /// The owner moves money from a float back to the treasury; it is reserved from here on.
+    SweepHeld "sweep_held" {
+        /// Its identifier.
+        sweep: SweepId,
+        /// Whose float.
+        agent: AgentId,
+        /// What may be signed (EIP-3009): atomic units, and seconds since 1970.
+        authorization: Authorization,
+    }
+    /// The sweep's transaction was signed.
+    SweepSent "sweep_sent" {
+        /// Which.
+        sweep: SweepId,
+        /// The transaction's hash.
+        transaction: B256,
+    }
+    /// The chain says it arrived.
+    SweepSettled "sweep_settled" {
+        /// Which.
+        sweep: SweepId,
+        /// The transaction's hash.
+        transaction: B256,
+        /// The number of its block.
+        block: u64,
+    }
+    /// The sweep's hold came back; nothing was signed for it.
+    SweepVoided "sweep_voided" {
+        /// Which.
+        sweep: SweepId,
+        /// Why nothing was signed, in a few words.
+        why: String,
+    }
+    /// The sweep's signature can never be used any more, and never was.
+    SweepExpired "sweep_expired" {
+        /// Which.
+        sweep: SweepId,
+        /// The number of the block that proves it.
+        block: u64,
     }
     /// Money reached a float from somewhere else.
     FloatReceived "float_received" {
@@ -653,7 +674,10 @@ impl Event {
             | Event::PaymentDelivered { payment, .. }
             | Event::PaymentSettled { payment, .. }
             | Event::PaymentReopened { payment, .. }
-            | Event::PaymentExpired { payment, .. } => Some(payment),
+            | Event::PaymentExpired { payment, .. }
+            | Event::RelaySent { payment, .. }
+            | Event::CancelGranted { payment, .. }
+            | Event::CancelSent { payment, .. } => Some(payment),
             _ => None,
         }
     }
@@ -681,37 +705,8 @@ impl Event {
                 | Event::PaymentHeld { .. }
                 | Event::PaymentReopened { .. }
                 | Event::RefillGranted { .. }
+                | Event::SweepHeld { .. }
                 | Event::SignalAnswered { by: SignalAnswer::Owner, .. }
         )
-    }
-}
-
-/// The hash chain's end: how many events there are, and the hash of the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// The last event's number; zero for an empty log.
-    pub seq: u64,
-    /// The last event's hash; all zeros for an empty log.
-    pub hash: B256,
-    /// The last event's time, milliseconds since 1970: the clock's high-water mark.
-    pub at_ms: i64,
-}
-
-impl Head {
-    /// The head of an empty log.
-    pub const EMPTY: Head = Head { seq: 0, hash: B256::ZERO, at_ms: 0 };
-
-    /// The head after one more event: SHA-256 (FIPS 180-4) over the hash before, number, time and
-    /// body.
-    pub fn next(&self, at_ms: i64, body: &str) -> Head {
-        let seq = self.seq + 1;
-        let mut sha = Sha256::new();
-        sha.update(b"imprest event v1\0");
-        sha.update(self.hash);
-        sha.update(seq.to_be_bytes());
-        sha.update(at_ms.to_be_bytes());
-        sha.update((body.len() as u64).to_be_bytes());
-        sha.update(body);
-        Head { seq, hash: B256::from_slice(&sha.finalize()), at_ms }
     }
 }

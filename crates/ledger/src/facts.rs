@@ -6,9 +6,9 @@ use crate::error::LedgerError;
 use crate::event::Order;
 use crate::rows::*;
 use imprest_domain::{
-    Ack, AgentStanding, Asset, Budget, Case, Danger, Intent, Lowers, Payee, PayeeStanding, Shared,
-    Signal, SignalKind, Subject, Units, Usage, ValidityWindow, Verdict, Window, danger_for, decide,
-    lowers_at, median, price_signal,
+    Ack, Address, AgentStanding, Asset, Budget, Case, Danger, Gas, Intent, Lowers, Payee,
+    PayeeStanding, Shared, Signal, SignalKind, Subject, Units, Usage, ValidityWindow, Verdict,
+    Window, danger_for, decide, looks_like, lowers_at, median, price_signal,
 };
 use jiff::Timestamp;
 
@@ -61,6 +61,8 @@ pub(crate) struct Sighting {
 pub(crate) struct Facts {
     pub(crate) agent: AgentRow,
     pub(crate) payee: PayeeStanding,
+    lookalike: Option<Address>,
+    gas: Option<Gas>,
     standing: AgentStanding,
     usage: Usage,
     shared: Option<(SharedRow, Usage)>,
@@ -84,6 +86,11 @@ impl Facts {
         let agent = books.agent(&intent.agent)?;
         let float_free = account(books, &apply::float(&agent.agent))?;
         let payee_standing = payee_standing(books, payee)?;
+        let lookalike = match payee_standing {
+            PayeeStanding::Known => None,
+            _ => lookalike(books, payee.pay_to)?,
+        };
+        let gas = gas(books, order, now)?;
         let usage = usage(books, agent.agent.as_str(), &agent.budget.0, intent, now)?;
         let shared = match &agent.shared {
             None => None,
@@ -95,7 +102,10 @@ impl Facts {
             }
         };
         let item = item_of(&order.url);
-        let prices = books.get::<PriceRow>((payee.origin.clone(), item))?;
+        let prices = match payee.is_transfer() {
+            true => None,
+            false => books.get::<PriceRow>((payee.origin.clone(), item))?,
+        };
         let (signals, acks) = signals_about(books, &subjects(order));
         Ok(Facts {
             standing: AgentStanding {
@@ -113,6 +123,8 @@ impl Facts {
             frozen: books.desk()?.frozen,
             alarm: if clock_behind { alarm.stricter(CLOCK_ALARM) } else { alarm },
             payee: payee_standing,
+            lookalike,
+            gas,
             agent,
             usage,
             shared,
@@ -136,6 +148,8 @@ impl Facts {
                 usage,
             }),
             payee: self.payee,
+            lookalike: self.lookalike,
+            gas: self.gas,
             usual_price: self.usual_price,
             danger,
             danger_why: why.as_deref(),
@@ -306,6 +320,43 @@ fn frees_at(
         }
     }
     None
+}
+
+/// What the treasury pays for transfers today, this one included.
+fn gas(books: &mut Books, order: &Order, now: Timestamp) -> Result<Option<Gas>, LedgerError> {
+    let Some(terms) = order.gas else { return Ok(None) };
+    let label = apply::gas_day(now.as_millisecond());
+    let used = books.counter(apply::GAS, Window::Day, &label)?.settled;
+    let tomorrow = now.as_second().div_euclid(86_400).saturating_add(1).saturating_mul(86_400);
+    Ok(Some(Gas {
+        limit_wei: terms.per_day_wei,
+        after_wei: used.checked_add(terms.fee_max_wei),
+        resets_at: Timestamp::from_second(tomorrow).ok(),
+    }))
+}
+
+/// A known address, of a payee or of one of the desk's own agents, that this one looks like. One
+/// that is known itself is not taken for another.
+fn lookalike(books: &Books, pay_to: Address) -> Result<Option<Address>, LedgerError> {
+    let mut known: Vec<Address> = books.at_hand::<PayeeRow>().map(|row| row.pay_to).collect();
+    known.extend(books.at_hand::<AgentRow>().map(|row| row.address));
+    if let Some(disk) = &books.disk {
+        let digits = format!("{pay_to:x}");
+        let mut statement = disk.prepare_cached(
+            "SELECT DISTINCT pay_to FROM payees
+                 WHERE lower(substr(pay_to, 3, 4)) = ? AND lower(substr(pay_to, -4)) = ?",
+        )?;
+        let mut rows = statement.query((&digits[..4], &digits[36..]))?;
+        while let Some(row) = rows.next()? {
+            let text: String = row.get(0)?;
+            known.push(text.parse().map_err(|_| LedgerError::damaged("a payee’s address"))?);
+        }
+    }
+    if known.contains(&pay_to) {
+        return Ok(None);
+    }
+    // The smallest, so that the answer does not depend on what happens to be in memory.
+    Ok(known.into_iter().filter(|known| looks_like(pay_to, *known)).min())
 }
 
 fn payee_standing(books: &mut Books, payee: &Payee) -> Result<PayeeStanding, LedgerError> {

@@ -4,7 +4,7 @@
 use crate::Ledger;
 use crate::error::LedgerError;
 use crate::event::{Event, SharedHold};
-use crate::rows::{PayeeRow, PaymentRow, ReceiptRow, SharedRow, StrangerRow};
+use crate::rows::{PayeeRow, PaymentRow, ReceiptRow, SharedRow, StrangerRow, SweepRow};
 use crate::store::Tx;
 use alloy_primitives::{Address, B256};
 use imprest_domain::{AgentId, AssetId, Budget, Counted, Payee, PaymentState, Units, Window};
@@ -137,7 +137,7 @@ fn book(tx: &mut Tx<'_>, found: FoundSpend) -> Result<bool, LedgerError> {
     Ok(true)
 }
 
-/// Whether the books know of it: as the same log, or as a payment of their own.
+/// Whether the books know of it: as the same log, or as a payment or a sweep of their own.
 fn is_booked(tx: &mut Tx<'_>, found: &FoundSpend) -> Result<bool, LedgerError> {
     let log = (found.transaction, found.log_index);
     // The same log can also be what another float of this desk received.
@@ -150,14 +150,21 @@ fn is_booked(tx: &mut Tx<'_>, found: &FoundSpend) -> Result<bool, LedgerError> {
             && row.nonce == Some(nonce)
             && (row.state.is_open() || row.state == PaymentState::Settled)
     };
-    if tx.books.at_hand::<PaymentRow>().any(ours) {
+    let swept = |row: &SweepRow| {
+        row.agent == found.agent
+            && row.nonce == nonce
+            && matches!(row.state.as_str(), "held" | "sent" | "settled")
+    };
+    if tx.books.at_hand::<PaymentRow>().any(ours) || tx.books.at_hand::<SweepRow>().any(swept) {
         return Ok(true);
     }
     Ok(tx
         .file()?
         .prepare_cached(
-            "SELECT 1 FROM payments WHERE agent = ? AND nonce = ?
-                 AND state IN ('held', 'delivered', 'unknown', 'settled')",
+            "SELECT 1 FROM payments WHERE agent = ?1 AND nonce = ?2
+                 AND state IN ('held', 'delivered', 'unknown', 'settled')
+             UNION ALL SELECT 1 FROM sweeps WHERE agent = ?1 AND nonce = ?2
+                 AND state IN ('held', 'sent', 'settled')",
         )?
         .exists([found.agent.as_str(), &nonce.to_string()])?)
 }

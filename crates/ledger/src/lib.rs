@@ -9,6 +9,7 @@
 mod agents;
 mod apply;
 mod books;
+mod cancels;
 mod cell;
 mod clock;
 mod error;
@@ -16,7 +17,9 @@ mod event;
 mod facts;
 mod found;
 mod grant;
+mod head;
 mod kept;
+mod later;
 mod locks;
 mod migrate;
 mod nodes;
@@ -33,6 +36,7 @@ mod shared;
 mod signals;
 mod sound;
 mod store;
+mod sweeps;
 mod table;
 mod verify;
 mod walk;
@@ -41,11 +45,12 @@ pub use agents::{Agent, NewAgent};
 pub use clock::{CLOCK_TOLERANCE, Clock};
 pub use error::LedgerError;
 pub use event::{
-    Answer, Carried, Delivery, Event, Head, HourSet, Later, Order, SharedHold, SignalAnswer,
+    Answer, Carried, Delivery, Event, GasTerms, Head, HourSet, Later, Order, SharedHold,
+    SignalAnswer,
 };
 pub use facts::Alarm;
 pub use found::{FoundSpend, StrangerSpend};
-pub use grant::{Grant, TransactionTerms, TreasuryGrant};
+pub use grant::{CancelGrant, Grant, SweepGrant, TransactionTerms, TreasuryGrant};
 pub use locks::{LOCK_MINUTES, Locks};
 pub use nodes::{NODE_BYTES_MAX, NODES_MAX, Nodes};
 pub use payments::{OpenPayment, SettledPayment};
@@ -60,6 +65,7 @@ pub use seal::SealKey;
 pub use shared::SharedBudget;
 pub use signals::SignalRecord;
 pub use store::OpenOptions;
+pub use sweeps::OpenSweep;
 pub use verify::{Findings, HeadCopy};
 
 use imprest_domain::{Outcome, PaymentId, Reason, Verdict};

@@ -40,7 +40,7 @@ const SECOND_TABLES: [&str; 8] = [
     "payments_text",
 ];
 
-/// What the third form had besides.
+/// What the third form had besides those.
 const THIRD_TABLES: [&str; 2] = ["strangers", "nonces"];
 
 /// Makes the tables in an empty file, or brings an older file to the present form.

@@ -52,6 +52,19 @@ impl Ledger {
             .await
     }
 
+    /// Records the treasury's signed transaction that takes a plain transfer to the chain, before it
+    /// is sent.
+    ///
+    /// # Errors
+    /// When there is no such hold, or the write fails.
+    pub async fn relay_sent(
+        &self,
+        payment: &PaymentId,
+        transaction: B256,
+    ) -> Result<(), LedgerError> {
+        self.record(Event::RelaySent { payment: payment.clone(), transaction }).await.map(|_| ())
+    }
+
     /// Records that the chain paid it. Settled already is no error.
     ///
     /// # Errors

@@ -104,6 +104,7 @@ impl Ledger {
         question_for: SignedDuration,
     ) -> Result<Reserved, LedgerError> {
         let (alarm, registry) = (alarm.into(), asset.clone());
+        let fee_max_wei = order.gas.map(|gas| gas.fee_max_wei);
         let step = self
             .store
             .write(move |tx| decide_and_hold(tx, order, &registry, alarm, question_for))
@@ -111,7 +112,13 @@ impl Ledger {
         // The transaction is on the disk: only now may leave to sign come into being.
         Ok(match step {
             Step::Held { payment, verdict, account, authorization } => Reserved::Granted {
-                grant: Grant { payment: payment.clone(), account, authorization, asset },
+                grant: Grant {
+                    payment: payment.clone(),
+                    account,
+                    authorization,
+                    asset,
+                    fee_max_wei,
+                },
                 payment,
                 verdict,
             },
@@ -139,13 +146,20 @@ impl Ledger {
         alarm: impl Into<Alarm>,
     ) -> Result<Approved, LedgerError> {
         let (approval, alarm, registry) = (approval.clone(), alarm.into(), asset.clone());
+        let fee_max_wei = fresh.gas.map(|gas| gas.fee_max_wei);
         let step = self
             .store
             .write(move |tx| approve_and_hold(tx, approval, fresh, &registry, alarm))
             .await?;
         Ok(match step {
             ApprovedStep::Held { payment, account, authorization } => Approved::Granted {
-                grant: Grant { payment: payment.clone(), account, authorization, asset },
+                grant: Grant {
+                    payment: payment.clone(),
+                    account,
+                    authorization,
+                    asset,
+                    fee_max_wei,
+                },
                 payment,
             },
             ApprovedStep::Refused { payment, verdict } => Approved::Refused { payment, verdict },

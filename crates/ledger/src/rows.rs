@@ -11,7 +11,7 @@ use crate::table::{Row, Sql};
 use alloy_primitives::{Address, B256};
 use imprest_domain::{
     AgentId, ApprovalId, AssetId, Budget, Grade, HourUse, Intent, Payee, PaymentId, PaymentState,
-    RefillId, SharedId, SignalKind, Subject, Units, Window,
+    RefillId, SharedId, SignalKind, Subject, SweepId, Units, Window,
 };
 use rusqlite::types::ToSqlOutput;
 use std::sync::{Arc, LazyLock};
@@ -205,6 +205,24 @@ rows! {
         chain_id: u64,
         contract: Address,
         state: String,
+        tx: Option<B256>,
+        block: Option<u64>,
+        note: Option<String>,
+        at_ms: i64,
+    }
+    /// Money on its way from a float back to the treasury.
+    SweepRow in "sweeps" {
+        sweep: SweepId;
+        agent: AgentId,
+        state: String,
+        chain_id: u64,
+        contract: Address,
+        from_address: Address,
+        to_address: Address,
+        value: Units,
+        nonce: B256,
+        valid_after_s: u64,
+        valid_before_s: u64,
         tx: Option<B256>,
         block: Option<u64>,
         note: Option<String>,

@@ -7,7 +7,7 @@
 //! rules on Linux). On every system the device's Ethereum application must be open.
 
 use crate::error::VaultError;
-use crate::sign::{SignedTransaction, Transfer};
+use crate::sign::{SignedTransaction, TreasuryCall};
 use alloy::signers::ledger::coins_ledger::common::APDUResponseCodes as Code;
 use alloy::signers::ledger::coins_ledger::errors::LedgerError as Transport;
 use alloy::signers::ledger::coins_ledger::transports::native::NativeTransportError as Native;
@@ -107,7 +107,10 @@ impl LedgerDevice {
     }
 
     /// Waits for the owner to confirm on the device.
-    pub(crate) async fn sign(&self, transfer: Transfer) -> Result<SignedTransaction, VaultError> {
+    pub(crate) async fn sign(
+        &self,
+        transfer: TreasuryCall,
+    ) -> Result<SignedTransaction, VaultError> {
         let encoded = transfer.encoded();
         let signature = self.signer.sign_tx_rlp(&encoded).await.map_err(DeviceError::from)?;
         transfer.signed_by(signature, self.address).ok_or(DeviceError::OtherDevice.into())

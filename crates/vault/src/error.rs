@@ -245,6 +245,21 @@ pub enum VaultError {
         /// The address in the authorisation.
         named: Address,
     },
+    /// The payee in a sweep is not the treasury.
+    #[error(
+        "the sweep names {named} as payee, but the treasury is {own}. Nothing was signed; report this."
+    )]
+    WrongPayee {
+        /// The treasury's address.
+        own: Address,
+        /// The address in the authorisation.
+        named: Address,
+    },
+    /// A transaction would cost more than its grant allows, or its grant allows none.
+    #[error(
+        "taking the transfer to the chain costs more than was granted. Nothing was signed; try again."
+    )]
+    OverFee,
     /// The asset of a grant is not the one its authorisation binds.
     #[error("the payment names another token than its grant. Nothing was signed; report this.")]
     WrongAsset,

@@ -12,9 +12,11 @@
 //! What raises authority asks for a [`Presence`], which [`Vault::verify_owner`] gives an owner
 //! who has just typed the passphrase, and which a lock ends.
 //!
-//! The only things it signs are a [`Grant`](imprest_ledger::Grant) and a
-//! [`TreasuryGrant`](imprest_ledger::TreasuryGrant), which only the ledger can make, and neither
-//! can be written down anywhere else. Reading one compiles:
+//! The only things it signs are a [`Grant`](imprest_ledger::Grant), a
+//! [`TreasuryGrant`](imprest_ledger::TreasuryGrant), a [`SweepGrant`](imprest_ledger::SweepGrant)
+//! and a [`CancelGrant`](imprest_ledger::CancelGrant), which only the ledger can make, and none of
+//! them can be written down anywhere else. The last one is signed in a frozen desk, too: it burns
+//! signatures. Reading one compiles:
 //!
 //! ```
 //! fn read(grant: &imprest_ledger::Grant) -> u32 {
@@ -49,6 +51,19 @@
 //! fn twice(vault: &imprest_vault::Vault, grant: imprest_ledger::TreasuryGrant) {
 //!     let _ = vault.sign_treasury(grant);
 //!     let _ = vault.sign_treasury(grant);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0451
+//! fn forge(grant: imprest_ledger::CancelGrant) -> imprest_ledger::CancelGrant {
+//!     imprest_ledger::CancelGrant { account: 2, ..grant }
+//! }
+//! ```
+//!
+//! ```compile_fail,E0382
+//! fn twice(vault: &imprest_vault::Vault, grant: imprest_ledger::SweepGrant) {
+//!     let _ = vault.sign_sweep(grant);
+//!     let _ = vault.sign_sweep(grant);
 //! }
 //! ```
 //!

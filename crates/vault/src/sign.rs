@@ -8,7 +8,7 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{Eip712Domain, SolCall, SolStruct};
 use alloy_primitives::{Address, B256, TxKind, U256};
 use imprest_domain::{Asset, Authorization, PaymentId, Units};
-use imprest_ledger::{TransactionTerms, TreasuryGrant};
+use imprest_ledger::{CancelGrant, TransactionTerms, TreasuryGrant};
 
 /// A signed EIP-3009 authorisation: money spent until the chain says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +50,23 @@ mod abi {
             bytes32 nonce;
         }
 
+        /// EIP-3009.
+        struct CancelAuthorization {
+            address authorizer;
+            bytes32 nonce;
+        }
+
         /// ERC-20.
         function transfer(address to, uint256 value) external returns (bool);
+
+        /// EIP-3009, in Circle's form that takes a signature as one `bytes`.
+        function transferWithAuthorization(
+            address from, address to, uint256 value, uint256 validAfter, uint256 validBefore,
+            bytes32 nonce, bytes signature
+        ) external;
+
+        /// EIP-3009, in Circle's form that takes a signature as one `bytes`.
+        function cancelAuthorization(address authorizer, bytes32 nonce, bytes signature) external;
     }
 }
 
@@ -59,13 +74,6 @@ mod abi {
 ///
 /// Source: <https://eips.ethereum.org/EIPS/eip-3009>, <https://eips.ethereum.org/EIPS/eip-712>.
 pub(crate) fn digest(asset: &Asset, authorization: &Authorization) -> B256 {
-    let domain = Eip712Domain {
-        name: Some(asset.eip712_name.clone().into()),
-        version: Some(asset.eip712_version.clone().into()),
-        chain_id: Some(U256::from(asset.id.chain_id)),
-        verifying_contract: Some(asset.id.contract),
-        salt: None,
-    };
     abi::TransferWithAuthorization {
         from: authorization.from,
         to: authorization.to,
@@ -74,7 +82,24 @@ pub(crate) fn digest(asset: &Asset, authorization: &Authorization) -> B256 {
         validBefore: U256::from(authorization.window.valid_before_s),
         nonce: authorization.nonce,
     }
-    .eip712_signing_hash(&domain)
+    .eip712_signing_hash(&domain(asset))
+}
+
+/// The EIP-712 digest of a cancellation under the asset's own domain.
+///
+/// Source: <https://eips.ethereum.org/EIPS/eip-3009>, <https://eips.ethereum.org/EIPS/eip-712>.
+pub(crate) fn cancel_digest(asset: &Asset, authorizer: Address, nonce: B256) -> B256 {
+    abi::CancelAuthorization { authorizer, nonce }.eip712_signing_hash(&domain(asset))
+}
+
+fn domain(asset: &Asset) -> Eip712Domain {
+    Eip712Domain {
+        name: Some(asset.eip712_name.clone().into()),
+        version: Some(asset.eip712_version.clone().into()),
+        chain_id: Some(U256::from(asset.id.chain_id)),
+        verifying_contract: Some(asset.id.contract),
+        salt: None,
+    }
 }
 
 /// Signs a digest, deterministically (RFC 6979).
@@ -88,18 +113,55 @@ pub(crate) fn sign_digest(
         .map_err(|_| VaultError::Internal { doing: "sign" })
 }
 
-/// An ERC-20 `transfer` that moves tokens from the treasury, worth no ether.
-pub(crate) struct Transfer {
+/// A call of the asset's contract by the treasury, worth no ether: an ERC-20 `transfer` of its own
+/// tokens, or what an agent's key signed, taken to the chain.
+pub(crate) struct TreasuryCall {
     transaction: TxEip1559,
 }
 
-impl Transfer {
+impl TreasuryCall {
     pub(crate) fn of(grant: &TreasuryGrant) -> Self {
         Self::new(grant.asset(), grant.to(), grant.value(), grant.terms())
     }
 
     fn new(asset: &Asset, to: Address, value: Units, terms: TransactionTerms) -> Self {
-        let input = abi::transferCall { to, value: U256::from(value.get()) }.abi_encode();
+        Self::with_input(
+            asset,
+            abi::transferCall { to, value: U256::from(value.get()) }.abi_encode(),
+            terms,
+        )
+    }
+
+    /// Burns what a grant names, by the agent's own signature.
+    pub(crate) fn cancel(grant: &CancelGrant, signature: [u8; 65]) -> Self {
+        let input = abi::cancelAuthorizationCall {
+            authorizer: grant.authorizer(),
+            nonce: grant.nonce(),
+            signature: signature.into(),
+        };
+        Self::with_input(grant.asset(), input.abi_encode(), grant.terms())
+    }
+
+    /// Takes an agent's signed authorisation to the chain.
+    pub(crate) fn relay(
+        asset: &Asset,
+        authorization: &Authorization,
+        signature: [u8; 65],
+        terms: TransactionTerms,
+    ) -> Self {
+        let input = abi::transferWithAuthorizationCall {
+            from: authorization.from,
+            to: authorization.to,
+            value: U256::from(authorization.value.get()),
+            validAfter: U256::from(authorization.window.valid_after_s),
+            validBefore: U256::from(authorization.window.valid_before_s),
+            nonce: authorization.nonce,
+            signature: signature.into(),
+        };
+        Self::with_input(asset, input.abi_encode(), terms)
+    }
+
+    fn with_input(asset: &Asset, input: Vec<u8>, terms: TransactionTerms) -> Self {
         Self {
             transaction: TxEip1559 {
                 chain_id: asset.id.chain_id,
@@ -272,7 +334,7 @@ mod tests {
             max_fee_per_gas_wei: 2_000_000_000,
             max_priority_fee_per_gas_wei: 1_000_000,
         };
-        let transfer = || Transfer::for_tests(&usdc(), terms);
+        let transfer = || TreasuryCall::for_tests(&usdc(), terms);
         assert_eq!(keccak256(transfer().encoded()), transfer().transaction.signature_hash());
         let hash = transfer().transaction.signature_hash();
         let signature = signer().sign_hash_sync(&hash).expect("signs");
@@ -323,6 +385,82 @@ mod tests {
         assert_eq!(typed.eip712_signing_hash().expect("hashes"), digest(&usdc(), &a));
     }
 
+    /// As the EIP states the type, by hand and by the generic implementation over a document.
+    #[test]
+    fn the_digest_of_a_cancellation_is_that_of_the_eips() {
+        let (authorizer, nonce) = (Address::repeat_byte(0x11), B256::repeat_byte(9));
+        let found = cancel_digest(&usdc(), authorizer, nonce);
+        let fields = keccak256(
+            [
+                // keccak256 of the type's text, as EIP-3009 states it.
+                b256!("158b0a9edf7a828aad02f63cd515c68ef2f50ba807396f6d12842833a1597429").0,
+                address_word(authorizer),
+                nonce.0,
+            ]
+            .concat(),
+        );
+        let by_hand = [&[0x19, 0x01], &domain_separator(&usdc())[..], &fields[..]].concat();
+        assert_eq!(found, keccak256(by_hand));
+        let typed: alloy::dyn_abi::TypedData = serde_json::from_value(serde_json::json!({
+            "types": {
+                "EIP712Domain": [
+                    { "name": "name", "type": "string" },
+                    { "name": "version", "type": "string" },
+                    { "name": "chainId", "type": "uint256" },
+                    { "name": "verifyingContract", "type": "address" },
+                ],
+                "CancelAuthorization": [
+                    { "name": "authorizer", "type": "address" },
+                    { "name": "nonce", "type": "bytes32" },
+                ],
+            },
+            "primaryType": "CancelAuthorization",
+            "domain": {
+                "name": "USD Coin",
+                "version": "2",
+                "chainId": 8453,
+                "verifyingContract": usdc().id.contract,
+            },
+            "message": { "authorizer": authorizer, "nonce": nonce },
+        }))
+        .expect("typed data");
+        assert_eq!(typed.eip712_signing_hash().expect("hashes"), found);
+    }
+
+    /// What the treasury takes to the chain for an agent carries its signature, and no ether.
+    #[test]
+    fn a_relayed_authorisation_is_the_contracts_own_call() {
+        let terms = TransactionTerms {
+            nonce: 8,
+            gas_limit: 200_000,
+            max_fee_per_gas_wei: 2_000_000_000,
+            max_priority_fee_per_gas_wei: 1_000_000,
+        };
+        let signed = authorization(250_000, 5, 1_900_000_000, [9; 32]);
+        let call = TreasuryCall::relay(&usdc(), &signed, [7; 65], terms).transaction;
+        let selector = &keccak256(
+            "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)",
+        )[..4];
+        let input = [
+            selector,
+            &address_word(signed.from),
+            &address_word(signed.to),
+            &word(250_000),
+            &word(5),
+            &word(1_900_000_000),
+            &[9; 32],
+            // Where the bytes begin, how many there are, and the bytes in whole words.
+            &word(7 * 32),
+            &word(65),
+            &[7; 65],
+            &[0; 31],
+        ]
+        .concat();
+        assert_eq!(call.input[..], input[..]);
+        assert_eq!((call.to, call.value), (TxKind::Call(usdc().id.contract), U256::ZERO));
+        assert_eq!((call.chain_id, call.nonce, call.gas_limit), (8453, 8, 200_000));
+    }
+
     #[test]
     fn a_transfer_moves_tokens_and_no_ether() {
         let terms = TransactionTerms {
@@ -333,7 +471,7 @@ mod tests {
         };
         let to = Address::repeat_byte(0x33);
         let value = Units::new(5_000_000).expect("fits");
-        let signed = Transfer::new(&usdc(), to, value, terms).sign(&signer()).expect("signs");
+        let signed = TreasuryCall::new(&usdc(), to, value, terms).sign(&signer()).expect("signs");
         assert_eq!(signed.hash, keccak256(&signed.raw));
         let read = TxEnvelope::decode_2718_exact(&signed.raw).expect("an envelope");
         let TxEnvelope::Eip1559(read) = read else { panic!("not EIP-1559") };

@@ -108,6 +108,7 @@ pub async fn pay(ledger: &Ledger, agent: &Agent) {
         offer: "{}".into(),
         max_timeout_s: 60,
         nonce: None,
+        gas: None,
         kept_request: None,
         credential: None,
     };

@@ -1,6 +1,6 @@
 //! What an agent's own commands take.
 
-use super::values::{agent, amount, header, payment};
+use super::values::{address, agent, amount, header, payment};
 use clap::{Args, ValueHint};
 use std::path::PathBuf;
 
@@ -55,6 +55,29 @@ pub struct FetchArgs {
     /// Idempotency key: the same key with the same request never pays twice
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
+    /// How long to wait for the owner or the chain, in milliseconds
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub wait: Option<u64>,
+    /// Who asks.
+    #[command(flatten)]
+    pub door: DoorArgs,
+}
+
+/// `imprest transfer`.
+#[derive(Debug, Args)]
+pub struct TransferArgs {
+    /// The address that gets the money
+    #[arg(value_name = "TO", value_parser = address)]
+    pub to: String,
+    /// How much, as a decimal in the budget's asset
+    #[arg(value_name = "AMOUNT", value_parser = amount)]
+    pub amount: String,
+    /// Idempotency key: the same key with the same transfer never pays twice
+    #[arg(long, value_name = "KEY")]
+    pub key: String,
+    /// What it is for; shown to the owner as the agent's own words
+    #[arg(long, value_name = "TEXT")]
+    pub purpose: Option<String>,
     /// How long to wait for the owner or the chain, in milliseconds
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=60_000))]
     pub wait: Option<u64>,

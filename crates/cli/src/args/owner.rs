@@ -1,6 +1,6 @@
 //! What the owner says of agents, shared budgets, the clock and local addresses.
 
-use super::values::{agent, agent_name, grade, host_and_port, shared};
+use super::values::{agent, agent_name, grade, host_and_port, payment, shared};
 use crate::budget::Limits;
 use clap::{Args, Subcommand};
 
@@ -156,6 +156,17 @@ pub struct SharedArgs {
     /// Its limits.
     #[command(flatten)]
     pub limits: Limits,
+}
+
+/// `imprest cancel`.
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    /// The payment, as `imprest activity` names it
+    #[arg(value_name = "PAYMENT", value_parser = payment, required_unless_present = "all")]
+    pub payment: Option<String>,
+    /// All payments that are signed and not settled, oldest first
+    #[arg(long, conflicts_with = "payment")]
+    pub all: bool,
 }
 
 /// `imprest clock …`.

@@ -20,6 +20,11 @@ pub fn amount(text: &str) -> Result<String, String> {
     scale.parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
+/// An address whose capitals, if it has some, are those of the checksum (EIP-55).
+pub(super) fn address(text: &str) -> Result<String, String> {
+    imprest_domain::read_address(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 /// A moment with its zone.
 pub fn moment(text: &str) -> Result<String, String> {
     text.parse::<jiff::Timestamp>()

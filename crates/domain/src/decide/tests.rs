@@ -24,6 +24,8 @@ pub(super) struct World {
     pub(super) usage: Usage,
     pub(super) shared: Option<(Budget, Usage)>,
     pub(super) payee: PayeeStanding,
+    pub(super) lookalike: Option<Address>,
+    pub(super) gas: Option<Gas>,
     pub(super) danger: Danger,
     pub(super) danger_why: Option<String>,
     pub(super) danger_until: Lowers,
@@ -64,6 +66,8 @@ impl World {
             usage: Usage::default(),
             shared: None,
             payee: PayeeStanding::Known,
+            lookalike: None,
+            gas: None,
             danger: Danger::Calm,
             danger_why: None,
             danger_until: Lowers::default(),
@@ -97,6 +101,8 @@ impl World {
             usage: &self.usage,
             shared: shared.map(|(budget, usage)| Shared { name: "Household", budget, usage }),
             payee: self.payee,
+            lookalike: self.lookalike,
+            gas: self.gas,
             danger: self.danger,
             danger_why: self.danger_why.as_deref(),
             danger_until: self.danger_until,
@@ -737,4 +743,39 @@ fn a_sum_that_does_not_fit_is_over_every_limit() {
     w.usage.hour.add(minute, Units::MAX).expect("fits");
     w.usage.hour.add(minute - 1, Units::MAX).expect("fits");
     assert_eq!(objections(&w.verdict()), [ReasonCode::OverPerHour]);
+}
+
+/// Who compares only the ends of an address would take one for the other: nobody pays it unasked.
+#[test]
+fn an_address_that_looks_like_a_known_one_always_asks() {
+    let mut w = World::steward();
+    assert_eq!(w.verdict().outcome, Outcome::Allow);
+    w.lookalike = Some(Address::repeat_byte(3));
+    let verdict = w.verdict();
+    assert_eq!(verdict.outcome, Outcome::Ask);
+    assert_eq!(objections(&verdict), [ReasonCode::LookalikePayee]);
+    let detail = w.finding(ReasonCode::LookalikePayee).detail.expect("both addresses");
+    let both = [Address::repeat_byte(2), Address::repeat_byte(3)].map(|at| at.to_string());
+    assert_eq!(detail, format!("{} is not {}", both[0], both[1]));
+    w.budget.new_payee = NewPayeeRule::Deny;
+    assert_eq!(w.verdict().outcome, Outcome::Deny);
+    w.budget.new_payee = NewPayeeRule::Allow;
+    w.approved = true;
+    assert_eq!(w.verdict().outcome, Outcome::Allow, "the owner has seen both");
+}
+
+#[test]
+fn the_treasury_pays_for_transfers_up_to_a_sum_a_day() {
+    let mut w = World::calm();
+    let resets_at = Some(at("2026-11-23T00:00:00Z"));
+    for (after_wei, fits) in [(Some(units(10)), true), (Some(units(11)), false), (None, false)] {
+        w.gas = Some(Gas { limit_wei: units(10), after_wei, resets_at });
+        let reason = w.finding(ReasonCode::OverGasDay);
+        assert_eq!(w.verdict().outcome == Outcome::Allow, fits, "{after_wei:?}");
+        assert_eq!(reason.resets_at, resets_at.filter(|_| !fits));
+        assert_eq!((reason.remedy, reason.limit), (Remedy::Time, None), "wei are no asset’s units");
+        assert!(reason.detail.is_some_and(|detail| detail.ends_with(" of 10 wei")));
+        // No yes lifts a limit.
+        assert_eq!(World { approved: true, ..w.clone() }.verdict().outcome == Outcome::Allow, fits);
+    }
 }

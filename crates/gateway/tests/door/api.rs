@@ -19,6 +19,14 @@ async fn every_route_answers_its_own_agent() {
     let (status, quoted) = stand.ask(&token, Method::POST, "/v1/quote", Some(body)).await;
     assert_eq!((status, &quoted["amount"]["amount"]), (200, &json!("0.01")));
 
+    let to = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+    let body = json!({"to": to, "amount": "2.50", "idempotency_key": "rent"});
+    let (status, sent) = stand.ask(&token, Method::POST, "/v1/transfers", Some(body)).await;
+    assert_eq!((status, &sent["status"]), (200, &json!("refused")));
+    let typo = json!({"to": to.replace("5aA", "5aB"), "amount": "2.50", "idempotency_key": "rent"});
+    let (status, refused) = stand.ask(&token, Method::POST, "/v1/transfers", Some(typo)).await;
+    assert_eq!((status, &refused["code"]), (400, &json!("bad_request")), "{refused}");
+
     let path = format!("/v1/payments/{id}?wait_ms=5");
     let (status, payment) = stand.ask(&token, Method::GET, &path, None).await;
     assert_eq!((status, &payment["payment"]["id"]), (200, &json!(id)));
@@ -35,6 +43,7 @@ async fn every_route_answers_its_own_agent() {
         [
             "fetch https://shop.example/a",
             "quote https://shop.example/a",
+            "transfer 2.50 to 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
             "payment pay_1 5",
             "payments Some(\"c1\")",
             "budget",
@@ -174,6 +183,7 @@ async fn the_description_is_public_and_whole() {
     for (path, method) in [
         ("/v1/fetch", "post"),
         ("/v1/quote", "post"),
+        ("/v1/transfers", "post"),
         ("/v1/payments/{id}", "get"),
         ("/v1/payments", "get"),
         ("/v1/budget", "get"),

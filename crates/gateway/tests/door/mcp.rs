@@ -76,7 +76,7 @@ fn failure(result: &CallToolResult) -> Value {
 async fn shop(client: &Client) {
     let tools = client.list_all_tools().await.expect("the tools are listed");
     let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
-    assert_eq!(names, ["fetch", "quote", "budget", "payment_status", "payments"]);
+    assert_eq!(names, ["fetch", "quote", "transfer", "budget", "payment_status", "payments"]);
     for tool in &tools {
         let output = tool.output_schema.as_ref().expect("an output schema");
         assert_eq!(output["type"], "object", "{}", tool.name);
@@ -118,6 +118,7 @@ async fn mistakes(client: &Client) {
         ("fetch", json!({"url": "https://a.example/", "max_ammount": "1"})),
         ("fetch", json!({"url": "file:///etc/passwd"})),
         ("quote", json!({"url": 7})),
+        ("transfer", json!({"to": "scout.eth", "amount": "1", "idempotency_key": "k"})),
         ("budget", json!({"agent": "agt_other"})),
         ("payment_status", json!({"payment": "x"})),
         ("payment_status", json!({"payment": "pay_1", "wait_ms": 60001})),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use imprest_domain::{AgentId, PaymentId};
 use imprest_gateway::wire::{
     Amount, BudgetAnswer, FetchAnswer, FetchRequest, FetchStatus, PaymentView, PaymentsPage,
-    QuoteAnswer, ReasonView, ResponseView, VerdictView, WindowView,
+    QuoteAnswer, ReasonView, ResponseView, TransferRequest, VerdictView, WindowView,
 };
 use imprest_gateway::{Door, Doorkeeper, Failure, FailureCode, Teller, Token, serve};
 use std::collections::{BTreeMap, HashMap};
@@ -159,6 +159,15 @@ impl Teller for Recorder {
             verdict: Some(verdict("allow", vec![])),
             note: None,
         })
+    }
+
+    async fn transfer(
+        &self,
+        agent: &AgentId,
+        request: TransferRequest,
+    ) -> Result<FetchAnswer, Failure> {
+        self.note(agent, format!("transfer {} to {}", request.amount, request.to));
+        Ok(refused())
     }
 
     async fn payment(

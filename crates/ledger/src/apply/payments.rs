@@ -2,7 +2,7 @@
 //! the chain takes back.
 
 use super::windows::{End, minute};
-use super::{Done, Place, float, held, misplaced, overflow, payee_account, sum};
+use super::{Done, GAS, Place, float, gas_day, held, misplaced, overflow, payee_account, sum};
 use crate::books::Books;
 use crate::cell::Json;
 use crate::error::LedgerError;
@@ -75,6 +75,34 @@ impl Books {
                 let row = self.step(&payment, PaymentState::Expired, place)?;
                 self.release(&row, false, place)?;
                 self.put(PaymentRow { block: Some(block), ..row });
+                Ok(())
+            }
+            Event::RelaySent { payment, transaction } => {
+                let mut row = self.lift_payment(&payment)?;
+                if row.from_address.is_none() {
+                    return Err(LedgerError::damaged("a relay of what was never held"));
+                }
+                // The chain may have ended it since, and then knows better by what.
+                if row.state.is_open() {
+                    row.tx = Some(transaction.to_string());
+                }
+                self.put(PaymentRow { updated_ms: place.at_ms, ..row });
+                Ok(())
+            }
+            Event::CancelGranted { payment, authorizer, nonce } => {
+                let mut row = self.lift_payment(&payment)?;
+                let signed = (row.from_address, row.nonce) == (Some(authorizer), Some(nonce));
+                if !signed || !row.state.is_open() {
+                    return Err(LedgerError::damaged("a cancellation of what was not signed"));
+                }
+                row.updated_ms = place.at_ms;
+                self.put(row);
+                Ok(())
+            }
+            // The chain may have ended the payment since; what was sent was sent.
+            Event::CancelSent { payment, .. } => {
+                let row = self.lift_payment(&payment)?;
+                self.put(PaymentRow { updated_ms: place.at_ms, ..row });
                 Ok(())
             }
             _ => Err(misplaced()),
@@ -158,6 +186,10 @@ impl Books {
         place: Place,
     ) -> Done {
         let (agent, value) = (order.intent.agent.clone(), order.intent.value);
+        if let Some(gas) = order.gas {
+            let counter = self.counter_of(GAS, Window::Day, &gas_day(place.at_ms))?;
+            counter.settled = sum(counter.settled, gas.fee_max_wei)?;
+        }
         if let Some(nonce) = order.nonce {
             self.sign_once(&agent, nonce, &payment)?;
         }
@@ -236,7 +268,10 @@ impl Books {
         let row = self.step(payment, PaymentState::Settled, place)?;
         self.uncount(&row, End::Settled)?;
         self.see_payee(&row.payee(), place, Some((row.value, &row.what)))?;
-        self.see_price(&row)?;
+        // What somebody is sent has no price.
+        if !row.payee().is_transfer() {
+            self.see_price(&row)?;
+        }
         self.move_units(held(&row.agent), payee_account(&row.origin), row.value, place)?;
         self.put(PaymentRow { tx: Some(tx.to_string()), block: Some(block), note: None, ..row });
         Ok(())

@@ -229,6 +229,7 @@ pub fn order(agent: &AgentId, value: u128, key: Option<&str>) -> Order {
         offer: "{}".into(),
         max_timeout_s: 60,
         nonce: None,
+        gas: None,
         kept_request: None,
         credential: None,
     }

@@ -69,6 +69,7 @@ pub(crate) fn order(agent: &AgentId, payee: Payee, value: Units, key: Option<Str
         offer: "{}".to_owned(),
         max_timeout_s: 60,
         nonce: None,
+        gas: None,
         kept_request: None,
         credential: None,
     }

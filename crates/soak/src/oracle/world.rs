@@ -112,6 +112,7 @@ impl Wish {
             offer: "{}".to_owned(),
             max_timeout_s: 60,
             nonce: None,
+            gas: None,
             kept_request: None,
             credential: None,
         }

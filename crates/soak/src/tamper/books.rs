@@ -201,6 +201,7 @@ fn order(agent: &AgentId, value: u64, key: &str) -> Order {
         offer: "{\"scheme\":\"exact\"}".into(),
         max_timeout_s: 60,
         nonce: None,
+        gas: None,
         kept_request: None,
         credential: None,
     }

@@ -4,11 +4,12 @@ use super::Vault;
 use crate::derive::{Keys, TREASURY};
 use crate::error::{NotSigned, VaultError};
 use crate::secret::scrub_stack;
-use crate::sign::{self, SignedAuthorization, SignedTransaction, Transfer};
+use crate::sign::{self, SignedAuthorization, SignedTransaction, TreasuryCall};
 use crate::statement::{self, StatementKey};
-use alloy_primitives::Address;
+use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::{Address, U256};
 use imprest_domain::{Asset, Authorization};
-use imprest_ledger::{Grant, SealKey, TreasuryGrant};
+use imprest_ledger::{CancelGrant, Grant, SealKey, SweepGrant, TransactionTerms, TreasuryGrant};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -103,6 +104,33 @@ impl Vault {
         }
     }
 
+    /// Signs the EIP-3009 authorisation of a grant with its agent's key, and the treasury's
+    /// transaction that takes it to the chain.
+    ///
+    /// # Errors
+    /// As [`Vault::sign`] and [`Vault::sign_treasury`]; [`VaultError::OverFee`] when the grant
+    /// allows no transaction, or none that may cost so much. Nothing that was signed has left the
+    /// vault then.
+    pub fn sign_relayed(
+        &self,
+        grant: Grant,
+        terms: TransactionTerms,
+    ) -> Result<SignedTransaction, Box<NotSigned>> {
+        let costs = U256::from(terms.gas_limit)
+            .checked_mul(U256::from(terms.max_fee_per_gas_wei))
+            .zip(grant.fee_max_wei());
+        if costs.is_none_or(|(costs, most)| costs > U256::from(most.get())) {
+            return Err(Box::new(NotSigned { grant, error: VaultError::OverFee }));
+        }
+        let (asset, authorization) = (grant.asset(), grant.authorization());
+        let signed =
+            self.sign_authorization(asset, authorization, grant.account()).and_then(|signature| {
+                let call = TreasuryCall::relay(asset, authorization, signature, terms);
+                self.sign_transfer(call)
+            });
+        signed.map_err(|error| Box::new(NotSigned { grant, error }))
+    }
+
     /// Signs an ERC-20 transfer from the treasury, as an EIP-1559 transaction on the asset's
     /// chain that is worth no ether.
     ///
@@ -113,8 +141,67 @@ impl Vault {
         &self,
         grant: TreasuryGrant,
     ) -> Result<SignedTransaction, Box<NotSigned<TreasuryGrant>>> {
-        self.sign_transfer(Transfer::of(&grant))
+        self.sign_transfer(TreasuryCall::of(&grant))
             .map_err(|error| Box::new(NotSigned { grant, error }))
+    }
+
+    /// Signs that an authorisation of an agent's is void (EIP-3009), and the treasury's transaction
+    /// that takes this to the chain.
+    ///
+    /// It is signed while the desk is frozen, too: it can only burn what was signed before, which is
+    /// what an owner who has just frozen the desk wants.
+    ///
+    /// # Errors
+    /// The grant comes back with [`VaultError::Locked`], with [`VaultError::WatchOnly`] or
+    /// [`VaultError::OnDevice`] when the treasury's key is not here, or with a sign of a grant that
+    /// does not fit its account: [`VaultError::WrongPayer`], [`VaultError::TreasuryAccount`].
+    pub fn sign_cancel(
+        &self,
+        grant: CancelGrant,
+    ) -> Result<SignedTransaction, Box<NotSigned<CancelGrant>>> {
+        let digest = sign::cancel_digest(grant.asset(), grant.authorizer(), grant.nonce());
+        let signed = self.with_keys(|keys| {
+            let signature =
+                sign::sign_digest(payer(keys, grant.account(), grant.authorizer())?, &digest)?;
+            TreasuryCall::cancel(&grant, signature).sign(keys.treasury()?)
+        });
+        signed.inspect(|_| self.was_used()).map_err(|error| Box::new(NotSigned { grant, error }))
+    }
+
+    /// Signs an authorisation from an agent's float to the treasury (EIP-3009), and the treasury's
+    /// transaction that takes it to the chain.
+    ///
+    /// # Errors
+    /// The grant comes back as with [`Vault::sign`] and [`Vault::sign_treasury`], and with
+    /// [`VaultError::WrongPayee`] when it pays anybody but the treasury. Nothing that was signed
+    /// has left the vault then.
+    pub fn sign_sweep(
+        &self,
+        grant: SweepGrant,
+    ) -> Result<SignedTransaction, Box<NotSigned<SweepGrant>>> {
+        self.sign_swept(&grant).map_err(|error| Box::new(NotSigned { grant, error }))
+    }
+
+    fn sign_swept(&self, grant: &SweepGrant) -> Result<SignedTransaction, VaultError> {
+        self.not_halted()?;
+        let (asset, authorization) = (grant.asset(), grant.authorization());
+        if authorization.asset != asset.id {
+            return Err(VaultError::WrongAsset);
+        }
+        let digest = sign::digest(asset, authorization);
+        self.with_keys(|keys| {
+            let (own, named) = (keys.treasury_address()?, authorization.to);
+            if own != named {
+                return Err(VaultError::WrongPayee { own, named });
+            }
+            self.unless_halted(|| {
+                let signer = payer(keys, grant.account(), authorization.from)?;
+                let signature = sign::sign_digest(signer, &digest)?;
+                TreasuryCall::relay(asset, authorization, signature, grant.terms())
+                    .sign(keys.treasury()?)
+            })
+        })
+        .inspect(|_| self.was_used())
     }
 
     /// Signs an ERC-20 transfer from a treasury on a Ledger device, whose owner confirms there.
@@ -132,7 +219,7 @@ impl Vault {
         if let Err(error) = self.may_use(device.address()) {
             return refused(error, grant);
         }
-        match device.sign(Transfer::of(&grant)).await {
+        match device.sign(TreasuryCall::of(&grant)).await {
             // The owner may have frozen or locked the desk while the device waited.
             Ok(signed) => match self.may_use(device.address()) {
                 Ok(()) => Ok(signed),
@@ -162,19 +249,12 @@ impl Vault {
         account: u32,
     ) -> Result<[u8; 65], VaultError> {
         self.not_halted()?;
-        if account == TREASURY {
-            return Err(VaultError::TreasuryAccount);
-        }
         if authorization.asset != asset.id {
             return Err(VaultError::WrongAsset);
         }
         let digest = sign::digest(asset, authorization);
         self.with_keys(|keys| {
-            let signer = keys.signer(account)?;
-            let (own, named) = (signer.address(), authorization.from);
-            if own != named {
-                return Err(VaultError::WrongPayer { account, own, named });
-            }
+            let signer = payer(keys, account, authorization.from)?;
             self.unless_halted(|| sign::sign_digest(signer, &digest))
         })
         .inspect(|_| self.was_used())
@@ -182,7 +262,7 @@ impl Vault {
 
     pub(super) fn sign_transfer(
         &self,
-        transfer: Transfer,
+        transfer: TreasuryCall,
     ) -> Result<SignedTransaction, VaultError> {
         self.not_halted()?;
         self.with_keys(|keys| {
@@ -219,4 +299,17 @@ impl Vault {
         scrub_stack();
         outcome
     }
+}
+
+/// The signer of an agent's account, if it is the address that a grant names.
+fn payer(keys: &mut Keys, account: u32, named: Address) -> Result<&PrivateKeySigner, VaultError> {
+    if account == TREASURY {
+        return Err(VaultError::TreasuryAccount);
+    }
+    let signer = keys.signer(account)?;
+    let own = signer.address();
+    if own != named {
+        return Err(VaultError::WrongPayer { account, own, named });
+    }
+    Ok(signer)
 }

@@ -5,7 +5,7 @@ mod ways;
 
 use super::*;
 use crate::WordsError;
-use crate::sign::{self, Transfer};
+use crate::sign::{self, TreasuryCall};
 use alloy_primitives::{B256, Signature};
 use imprest_domain::{Asset, AssetId, Authorization, Units, ValidityWindow};
 use imprest_ledger::TransactionTerms;
@@ -276,8 +276,8 @@ fn a_grant_that_does_not_fit_is_refused() {
     }
 }
 
-fn transfer() -> Transfer {
-    Transfer::for_tests(
+fn transfer() -> TreasuryCall {
+    TreasuryCall::for_tests(
         &usdc(),
         TransactionTerms {
             nonce: 0,

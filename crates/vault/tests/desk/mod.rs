@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256};
 use imprest_domain::{AgentId, Asset, AssetId, Budget, Danger, Grade, Intent, Payee, Units};
-use imprest_ledger::{Grant, Ledger, NewAgent, Order, Reserved};
+use imprest_ledger::{GasTerms, Grant, Ledger, NewAgent, Order, Reserved};
 use imprest_vault::Vault;
 
 /// A vault and a ledger, and one agent that may pay one shop.
@@ -59,6 +59,11 @@ pub async fn desk(vault: Vault, float: Address) -> Desk {
 
 /// Leave to sign one payment to the shop.
 pub async fn grant(desk: &Desk) -> Grant {
+    grant_with_gas(desk, None).await
+}
+
+/// The same, which the treasury takes to the chain for so much at most.
+pub async fn grant_with_gas(desk: &Desk, fee_max_wei: Option<u128>) -> Grant {
     let order = Order {
         intent: Intent {
             agent: desk.agent.clone(),
@@ -77,6 +82,7 @@ pub async fn grant(desk: &Desk) -> Grant {
         offer: "{}".into(),
         max_timeout_s: 60,
         nonce: None,
+        gas: fee_max_wei.map(|most| GasTerms { fee_max_wei: units(most), per_day_wei: Units::MAX }),
         kept_request: None,
         credential: None,
     };

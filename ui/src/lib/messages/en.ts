@@ -704,6 +704,8 @@ export const en = {
     over_exposure: 'Open at once',
     price_jumped: 'Usual price',
     offer_answered: 'Offer',
+    lookalike_payee: 'Lookalike address',
+    over_gas_day: 'Gas for transfers a day',
   },
 
   settings: {

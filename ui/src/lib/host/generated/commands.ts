@@ -11,10 +11,12 @@ import type {
   BackupProgress,
   Books,
   BudgetForm,
+  CancelView,
   DeskStatus,
   Evidence,
   Exported,
   ExportedKeyView,
+  FundView,
   NetworkRow,
   NewCredential,
   NewVault,
@@ -68,6 +70,8 @@ export interface Commands {
   ways: { args: Record<string, never>; answer: WayView[] };
   /** Whose key pays for refills. */
   treasury: { args: Record<string, never>; answer: TreasuryView };
+  /** Where money for the desk is sent to: the treasury's address, and what it holds. */
+  fund: { args: Record<string, never>; answer: FundView };
   /** Says that somebody is at the window; answers whether it is still open. Opens nothing. */
   here: { args: Record<string, never>; answer: boolean };
   /** Makes the vault and the ledger; answers the recovery words once. */
@@ -122,6 +126,12 @@ export interface Commands {
   join_shared: { args: { agent: string; shared: string | null }; answer: AgentPage };
   /** Moves money from the treasury to an agent's float and waits for the chain. */
   refill: { args: { agent: string; amount: string }; answer: AgentPage };
+  /** Moves money from an agent's float back to the treasury and waits for the chain; all that no payment has reserved, if no amount is given. */
+  sweep: { args: { agent: string; amount: string | null }; answer: AgentPage };
+  /** Burns the signature of one payment that nobody has taken yet. */
+  cancel: { args: { payment: string }; answer: CancelView };
+  /** Burns the signatures of all payments that nobody has taken yet, oldest first. */
+  cancel_all: { args: Record<string, never>; answer: CancelView[] };
   /** Says yes to exactly one payment. */
   approve: { args: { approval: string }; answer: ActivityRow };
   /** Says no. */

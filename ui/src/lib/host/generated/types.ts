@@ -242,6 +242,26 @@ export interface BudgetForm {
   expires_at: string | null;
 }
 
+/** What became of an attempt to burn a payment's signature. */
+export interface CancelView {
+  /** The payment. */
+  payment_id: string;
+  /** The agent's name. */
+  agent: string;
+  /** The payee's host, or "Corner shop" for the practice shop. */
+  payee: string;
+  /** How much. */
+  amount: string;
+  /** The asset's symbol. */
+  asset: string;
+  /** "burnt", "paid" (the payee was faster), "sent" (not in a block yet), "failed", or "left" (not reached in time). */
+  end: string;
+  /** What that means, in one sentence or two. */
+  sentence: string;
+  /** The transaction that decided it, once known. */
+  transaction: string | null;
+}
+
 /** Something changed; ask again. */
 export interface Changed {
   /** Any of "status", "overview", "agents", "activity". Signals change with "status", shared budgets with "agents". */
@@ -397,6 +417,26 @@ export interface Finding {
   /** One sentence with its figures. */
   message: string;
   /** What is worth seeing although it passes: "That is 80 % of the limit or more." */
+  note: string | null;
+}
+
+/** Where money for the desk is sent to. */
+export interface FundView {
+  /** The treasury's address, EIP-55. */
+  address: string;
+  /** "Practice", "Base". */
+  network: string;
+  /** CAIP-2. */
+  network_id: string;
+  /** The asset's symbol. */
+  asset: string;
+  /** The asset's contract, EIP-55. */
+  contract: string;
+  /** What the treasury holds of the asset by the chain; absent when it does not answer. */
+  balance: string | null;
+  /** What it holds of the network's own coin, for gas, as an exact decimal. */
+  coin: string | null;
+  /** One sentence when there is something to know before sending anything. */
   note: string | null;
 }
 

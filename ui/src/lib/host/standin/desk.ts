@@ -1,7 +1,7 @@
 import type { Commands } from '../generated/commands';
 import type {
-  ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, Books, BudgetForm, Changed,
-  DeskStatus, Evidence, EventView, Exported, Finding, NetworkRow, NewCredential, NewVault, Overview, Pace, RehearsalView, SharedView, SignalView, Verified,
+  ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, Books, BudgetForm, CancelView, Changed,
+  DeskStatus, Evidence, EventView, Exported, Finding, FundView, NetworkRow, NewCredential, NewVault, Overview, Pace, RehearsalView, SharedView, SignalView, Verified,
   WindowRow,
 } from '../generated/types';
 import { raises } from '../../budget';
@@ -138,6 +138,7 @@ export class StandinDesk {
       networks: () => this.#networks(),
       set_nodes: () => fail('conflict', 'the practice network is this desk’s own and has no other node'),
       hosts: () => [...this.hosts],
+      fund: () => this.#fund(),
       shared_budgets: () => this.shared.map((shared) => this.#sharedView(shared)),
       signals: () => this.#signals.views(Date.now()),
       rehearse: (a) => this.#rehearse(a.agent, a.budget, a.days),
@@ -163,6 +164,9 @@ export class StandinDesk {
         return this.join(a.agent, a.shared);
       },
       refill: (a) => this.#refill(a.agent, a.amount),
+      sweep: (a) => this.#sweep(a.agent, a.amount),
+      cancel: (a) => this.#cancel(this.payments.find((known) => known.row.payment_id === a.payment) ?? fail('not_found', `there is no payment ${a.payment}`)),
+      cancel_all: () => this.payments.filter((payment) => HELD.includes(payment.row.state)).map((payment) => this.#cancel(payment)),
       approve: (a) => {
         if (this.vault.windowLocked) this.vault.needPresence();
         return this.answer(a.approval, true, null);
@@ -804,6 +808,41 @@ export class StandinDesk {
     this.#event();
     this.changed('agents', 'overview');
     return this.agentPage(agent);
+  }
+
+  #fund(): FundView {
+    const treasury = this.vault.stage === 'open' ? TREASURY : fail('locked', 'the vault is locked, and the treasury’s address is known once it is open');
+    return {
+      address: treasury, network: 'Practice', network_id: 'eip155:31337', asset: ASSET, contract: CONTRACT,
+      balance: this.chainSilent ? null : decimal(this.treasury), coin: this.chainSilent ? null : '10',
+      note: 'This is practice money, and the desk fills it up by itself. Send nothing real here.',
+    };
+  }
+
+  async #sweep(name: string, text: string | null): Promise<AgentPage> {
+    this.vault.needPresence();
+    if (this.chainSilent) fail('chain_unreachable', 'the chain does not answer');
+    const agent = this.#agent(name);
+    const free = agent.chain - this.#used([agent], 'lifetime').open;
+    const amount = text === null ? free : (toUnits(text, PLACES) ?? fail('bad_input', `“${text}” is no amount of ${ASSET}`));
+    if (amount > free || amount <= 0n) fail('conflict', `the float holds ${shown(decimal(free))} that no payment has reserved`);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS / 3));
+    agent.chain -= amount;
+    this.treasury += amount;
+    this.block += 1;
+    this.#event();
+    this.changed('agents', 'overview');
+    return this.agentPage(agent);
+  }
+
+  #cancel(payment: Payment): CancelView {
+    this.vault.needOpen();
+    if (!HELD.includes(payment.row.state)) fail('conflict', `the payment is ${payment.row.state}, so there is no signature of it to cancel`);
+    this.block += 1;
+    this.#turn(payment, 'expired', 'Never taken, the money is back', 'expired', Date.now());
+    const { payment_id, agent, payee, amount, asset } = payment.row;
+    const sentence = `Burnt in block ${this.block}: it can never be paid. The money is free once that block is final.`;
+    return { payment_id, agent, payee, amount, asset, end: 'burnt', sentence, transaction: `0x${hex(`cancel${payment_id}`, 64)}` };
   }
 
   #freeze(frozen: boolean): DeskStatus {
