@@ -137,6 +137,17 @@ async fn a_payee_that_is_faster_is_paid_and_told_of() -> Result<(), Obstacle> {
     assert_eq!(token_balance(&practice.rpc, &practice.usdc, HURRIED).await?, 250_000);
     let over = inside.desk.cancel(payment).await.expect_err("it is paid");
     assert!(over.code == "conflict" && over.message.contains("It was paid in block"), "{over}");
+
+    // One whose time is over needs no burning, and costs no gas.
+    till.deliver_nothing();
+    let late = ask(&door, &till.thing(), "late").await?;
+    assert_eq!(late["status"], "unknown", "{late}");
+    rpc(&practice.rpc, "evm_increaseTime", json!([200])).await?;
+    rpc(&practice.rpc, "anvil_mine", json!(["0x1"])).await?;
+    let treasury = inside.desk.fund().await?;
+    let all = inside.desk.cancel_all().await?;
+    assert_eq!(all.iter().map(|view| view.end.as_str()).collect::<Vec<_>>(), ["over"]);
+    assert_eq!(inside.desk.fund().await?.coin, treasury.coin, "no gas was spent");
     nothing_in_flight(&inside, PATIENCE).await?;
     inside.close().await;
     Ok(())

@@ -56,7 +56,7 @@ pub async fn cancel(context: &Context, args: &CancelArgs) -> Result<End, Fault> 
     };
     show_cancels(context, &views, &answers)?;
     // What is burnt, or on its way, is done; a payee that was faster is told as what it is.
-    let done = views.iter().all(|view| matches!(view.end.as_str(), "burnt" | "sent"));
+    let done = views.iter().all(|view| matches!(view.end.as_str(), "burnt" | "over" | "sent"));
     Ok(if done { End::Done } else { End::Bad })
 }
 
@@ -72,7 +72,7 @@ fn show_cancels(context: &Context, views: &[CancelView], answers: &[Value]) -> R
         .iter()
         .map(|view| {
             let tone = match view.end.as_str() {
-                "burnt" => Tone::Good,
+                "burnt" | "over" => Tone::Good,
                 "sent" => Tone::Ask,
                 _ => Tone::Bad,
             };

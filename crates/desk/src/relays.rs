@@ -25,6 +25,8 @@ enum Burn {
     Paid(B256, u64),
     /// No block has the transaction yet.
     Sent(B256),
+    /// It can never be used any more: its time ran out.
+    Over,
     /// It was not burnt.
     Failed(String),
     /// Nothing was tried.
@@ -62,7 +64,7 @@ impl Desk {
         let _alone = self.inner.treasury.lock().await;
         let mut relay = self.relay().await?;
         let sent = self.send_cancel(&mut relay, &open).await?;
-        let end = self.end_of_cancel(&relay, &open, sent).await;
+        let end = self.end_of_cancel(&relay, &open, sent, RELAY_WAIT).await;
         self.after_cancels();
         self.cancel_view(&payment, &end).await
     }
@@ -91,9 +93,12 @@ impl Desk {
                 },
             });
         }
+        // All of them wait for the same blocks, so all of them together wait no longer than one.
+        let patient_until = Instant::now() + RELAY_WAIT;
         let mut views = Vec::with_capacity(open.len());
         for (payment, burn) in open.iter().zip(sent) {
-            let end = self.end_of_cancel(&relay, payment, burn).await;
+            let patience = patient_until.saturating_duration_since(Instant::now());
+            let end = self.end_of_cancel(&relay, payment, burn, patience).await;
             views.push(self.cancel_view(&payment.payment, &end).await?);
         }
         self.after_cancels();
@@ -135,9 +140,15 @@ impl Desk {
     }
 
     /// What became of a cancellation that was sent; anything else stays what it is.
-    async fn end_of_cancel(&self, relay: &Relay, open: &OpenPayment, burn: Burn) -> Burn {
+    async fn end_of_cancel(
+        &self,
+        relay: &Relay,
+        open: &OpenPayment,
+        burn: Burn,
+        patience: Duration,
+    ) -> Burn {
         let Burn::Sent(transaction) = burn else { return burn };
-        let receipt = match relay.chain.wait_receipt(transaction, RELAY_WAIT).await {
+        let receipt = match relay.chain.wait_receipt(transaction, patience).await {
             Ok(receipt) => receipt,
             Err(error) => {
                 tracing::warn!(%error, payment = %open.payment, "a cancellation is not in a block yet");
@@ -164,11 +175,13 @@ impl Desk {
         authorization: &Authorization,
     ) -> Result<Option<Burn>, ChainError> {
         let (from, nonce) = (authorization.from, authorization.nonce);
+        let head = chain.head().await?;
         if !chain.authorization_state(from, nonce, At::Latest).await? {
-            return Ok(None);
+            // The contract takes it only in blocks before its end (EIP-3009), and this is none.
+            let over = head.timestamp_s >= authorization.window.valid_before_s;
+            return Ok(over.then_some(Burn::Over));
         }
-        let head = chain.head().await?.number;
-        let from_block = search_from(self, chain, head, authorization);
+        let from_block = search_from(self, chain, head.number, authorization);
         Ok(chain.find_end(from, nonce, from_block).await?.map(|end| match end {
             AuthorizationEnd::Used(paid) => Burn::Paid(paid.transaction, paid.block),
             AuthorizationEnd::Cancelled(gone) => Burn::Burnt(gone.transaction, gone.block),
@@ -327,6 +340,11 @@ fn told(burn: &Burn) -> (&'static str, Option<B256>, String) {
             Some(*transaction),
             "Sent, and in no block yet. The money stays reserved until the chain tells.".into(),
         ),
+        Burn::Over => (
+            "over",
+            None,
+            "Its time ran out, and nobody took it. The money is free once that is final.".into(),
+        ),
         Burn::Failed(why) => ("failed", None, why.clone()),
         Burn::Left => ("left", None, "Not reached in time. Cancel again to go on.".into()),
     }
@@ -352,6 +370,7 @@ mod tests {
             (Burn::Burnt(hash, 9), "burnt", true, "block 9"),
             (Burn::Paid(hash, 9), "paid", true, "The payee was faster"),
             (Burn::Sent(hash), "sent", true, "stays reserved"),
+            (Burn::Over, "over", false, "Its time ran out"),
             (Burn::Failed("It is void by now.".into()), "failed", false, "void by now"),
             (Burn::Left, "left", false, "Cancel again"),
         ];

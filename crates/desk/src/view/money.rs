@@ -35,8 +35,8 @@ shapes! {
         pub amount: String,
         /// The asset's symbol.
         pub asset: String,
-        /// "burnt", "paid" (the payee was faster), "sent" (not in a block yet), "failed", or "left"
-        /// (not reached in time).
+        /// "burnt", "paid" (the payee was faster), "over" (its time ran out), "sent" (not in a block
+        /// yet), "failed", or "left" (not reached in time).
         pub end: String,
         /// What that means, in one sentence or two.
         pub sentence: String,

@@ -254,7 +254,7 @@ export interface CancelView {
   amount: string;
   /** The asset's symbol. */
   asset: string;
-  /** "burnt", "paid" (the payee was faster), "sent" (not in a block yet), "failed", or "left" (not reached in time). */
+  /** "burnt", "paid" (the payee was faster), "over" (its time ran out), "sent" (not in a block yet), "failed", or "left" (not reached in time). */
   end: string;
   /** What that means, in one sentence or two. */
   sentence: string;
