@@ -37,6 +37,8 @@ pub enum Action {
     ReconcileBehind(u8),
     /// The ledger books that it was paid.
     Settle(u8),
+    /// The ledger books that the chain took a settlement back, and holds its money again.
+    Reopen(u8),
     /// The ledger books that it never will be, and gives the money back.
     Expire(u8),
     /// The chain grows by a block.

@@ -4,7 +4,7 @@
 //! stands beside what is right, under the name of the [`Fault`].
 
 use crate::fault::Fault;
-use crate::network::{FINAL_DEPTH_BLOCKS, LAG_BLOCKS, MARGIN_BLOCKS, Taken, only_if};
+use crate::network::{LAG_BLOCKS, MARGIN_BLOCKS, SETTLED_DEPTH_BLOCKS, Taken, only_if};
 use crate::setting::Setting;
 use crate::world::{Call, Desk, Finding, Nonce, Request, Row, Signature, Thawing, World};
 
@@ -322,11 +322,13 @@ impl World {
     pub(crate) fn reconcile(&mut self, design: Design<'_>, place: usize, behind: bool) -> Taken {
         let request = self.requests[place];
         only_if(self.desk.up && request.finding == Finding::Open)?;
-        let undone = request.row == Row::Settled && !request.nonce.is_paid();
+        let undone = request.row == Row::Settled && self.looks_undone(&request, behind);
         let finding = if request.row.is_open() {
             self.judge(design, &request, behind)
         } else if undone && design.has(Fault::SettlesAtOnce) {
             Finding::Gone
+        } else if undone {
+            Finding::Undone
         } else {
             Finding::Open
         };
@@ -335,14 +337,26 @@ impl World {
         Some(())
     }
 
-    /// What the facts prove about an open payment.
-    fn judge(&self, design: Design<'_>, request: &Request, behind: bool) -> Finding {
+    /// What a node says of a nonce.
+    fn nonce_seen(&self, request: &Request, behind: bool) -> Nonce {
         let newest_seen = if behind { -LAG_BLOCKS } else { self.chain.newest };
-        let nonce = match request.nonce.block() {
+        match request.nonce.block() {
             Some(block) if block <= newest_seen => request.nonce,
             _ => Nonce::Unused,
-        };
-        let deep = |block: i8| block + FINAL_DEPTH_BLOCKS <= self.chain.newest;
+        }
+    }
+
+    /// Whether a settlement seems to be gone. One that is final is not asked after any more. A node
+    /// that lags can have it opened again for nothing, which only means to wait.
+    fn looks_undone(&self, request: &Request, behind: bool) -> bool {
+        let is_final = matches!(request.nonce, Nonce::Paid(block) if block <= 0);
+        !is_final && !self.nonce_seen(request, behind).is_paid()
+    }
+
+    /// What the facts prove about an open payment.
+    fn judge(&self, design: Design<'_>, request: &Request, behind: bool) -> Finding {
+        let nonce = self.nonce_seen(request, behind);
+        let deep = |block: i8| block + SETTLED_DEPTH_BLOCKS <= self.chain.newest;
         let gone = match nonce {
             Nonce::Paid(block) if deep(block) || design.has(Fault::SettlesAtOnce) => {
                 return Finding::Settled;
@@ -368,6 +382,23 @@ impl World {
             let order = setting.orders[place];
             self.books.settled[order.agent] += order.units;
             self.books.shared_settled += order.units;
+        }
+        Some(())
+    }
+
+    /// Books that the chain took a settlement back: its money is held again.
+    pub(crate) fn reopen(&mut self, design: Design<'_>, place: usize) -> Taken {
+        only_if(self.desk.up && self.requests[place].finding == Finding::Undone)?;
+        self.requests[place].finding = Finding::Open;
+        if self.requests[place].row == Row::Settled {
+            let order = design.setting.orders[place];
+            self.requests[place].row = Row::Unknown;
+            self.books.settled[order.agent] -= order.units;
+            self.books.shared_settled -= order.units;
+            if !design.has(Fault::ReopensForFree) {
+                self.books.held[order.agent] += order.units;
+                self.books.shared_held += order.units;
+            }
         }
         Some(())
     }

@@ -33,6 +33,8 @@ pub enum Fault {
     NoMargin,
     /// A payment counts as settled in the newest block, and is given back if that is undone.
     SettlesAtOnce,
+    /// A settlement that the chain took back is open again, and nothing is held for it.
+    ReopensForFree,
     /// A cancellation counts in the newest block.
     BelievesCancelAtOnce,
     /// A hold is given back whatever its payment has become meanwhile.
@@ -47,7 +49,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 18] = [
+    pub const ALL: [Fault; 19] = [
         Fault::SignsBeforeCommit,
         Fault::AnswersBeforeDisk,
         Fault::LooksThenHolds,
@@ -61,6 +63,7 @@ impl Fault {
         Fault::ReleasesOnDeskClock,
         Fault::NoMargin,
         Fault::SettlesAtOnce,
+        Fault::ReopensForFree,
         Fault::BelievesCancelAtOnce,
         Fault::ReleasesTwice,
         Fault::FreezeAtTheDoorOnly,
@@ -84,6 +87,7 @@ impl Fault {
             Fault::ReleasesOnDeskClock => "gives back by the desk's clock",
             Fault::NoMargin => "gives back without a margin",
             Fault::SettlesAtOnce => "settles in the newest block, gives back if undone",
+            Fault::ReopensForFree => "opens an undone settlement and holds nothing",
             Fault::BelievesCancelAtOnce => "believes a cancellation in the newest block",
             Fault::ReleasesTwice => "gives back what was given back already",
             Fault::FreezeAtTheDoorOnly => "looks at the freeze at the door only",
@@ -104,9 +108,10 @@ impl Fault {
             Fault::VoidsOnRestart
             | Fault::ReleasesOnUnknown
             | Fault::ReleasesOnDeskClock
+            | Fault::SettlesAtOnce
             | Fault::BelievesCancelAtOnce => Invariant::ReleasedOnEvidence,
             Fault::NoMargin | Fault::ReleasesTwice => Invariant::BooksNeverTooRich,
-            Fault::SettlesAtOnce => Invariant::SettledIsFinal,
+            Fault::ReopensForFree => Invariant::CountersAddUp,
             Fault::FreezeAtTheDoorOnly | Fault::FreezeForgotten | Fault::ThawRacesFreeze => {
                 Invariant::FreezeStops
             }

@@ -23,8 +23,9 @@ pub enum Invariant {
     /// I6. For every agent, and for the shared budget: the books count at least what was paid and
     /// what signatures can still take, so they never show more free money than there is.
     BooksNeverTooRich,
-    /// I7. What the books call settled cannot be undone.
-    SettledIsFinal,
+    /// I7. The running counters are what the open and the settled payments add up to, also when the
+    /// chain took settlements back.
+    CountersAddUp,
 }
 
 impl Invariant {
@@ -36,7 +37,7 @@ impl Invariant {
         Invariant::PaidOnce,
         Invariant::FreezeStops,
         Invariant::BooksNeverTooRich,
-        Invariant::SettledIsFinal,
+        Invariant::CountersAddUp,
     ];
 
     /// Its place in [`Invariant::ALL`], from 1.
@@ -53,7 +54,7 @@ impl Invariant {
             Invariant::PaidOnce => "one client key is paid at most once",
             Invariant::FreezeStops => "nothing is signed while frozen",
             Invariant::BooksNeverTooRich => "the books never show more free money than there is",
-            Invariant::SettledIsFinal => "what is settled cannot be undone",
+            Invariant::CountersAddUp => "the counters are what the payments add up to",
         }
     }
 
@@ -70,9 +71,7 @@ impl Invariant {
             Invariant::PaidOnce => paid_once(setting, world),
             Invariant::FreezeStops => !world.signed_while_frozen,
             Invariant::BooksNeverTooRich => books_never_too_rich(setting, world),
-            Invariant::SettledIsFinal => world.requests.iter().all(|r| {
-                r.row != Row::Settled || matches!(r.nonce, Nonce::Paid(block) if block <= 0)
-            }),
+            Invariant::CountersAddUp => counters_add_up(setting, world),
         }
     }
 }
@@ -162,6 +161,14 @@ fn books_never_too_rich(setting: &Setting, world: &World) -> bool {
         && own.iter().zip(counted).all(|(sum, counted)| *sum <= counted)
 }
 
+fn counters_add_up(setting: &Setting, world: &World) -> bool {
+    let (held, shared_held) = sums(setting, world, |r| r.row.is_open());
+    let (settled, shared_settled) = sums(setting, world, |r| r.row == Row::Settled);
+    let books = &world.books;
+    (books.held, books.settled) == (held, settled)
+        && (books.shared_held, books.shared_settled) == (shared_held, shared_settled)
+}
+
 fn was_held(request: &Request) -> bool {
     let row = request.row;
     !request.in_cache_only && (row.is_open() || row.is_released() || row == Row::Settled)
@@ -215,6 +222,8 @@ pub enum Happening {
     UnknownIsPaid,
     /// What nobody knew turns out never to be paid.
     UnknownIsGone,
+    /// The chain takes back what the books call settled.
+    SettlementUndone,
     /// A cancelled payment is given back.
     CancelReleases,
     /// A freeze turns a grant away at the signer.
@@ -227,7 +236,7 @@ pub enum Happening {
 
 impl Happening {
     /// All of them.
-    pub const ALL: [Happening; 17] = [
+    pub const ALL: [Happening; 18] = [
         Happening::Settles,
         Happening::ExpiresWithPayee,
         Happening::ExpiresUnsigned,
@@ -241,6 +250,7 @@ impl Happening {
         Happening::CrashThenGone,
         Happening::UnknownIsPaid,
         Happening::UnknownIsGone,
+        Happening::SettlementUndone,
         Happening::CancelReleases,
         Happening::FreezeTurnsAway,
         Happening::SignedTooLate,
@@ -263,6 +273,7 @@ impl Happening {
             Happening::CrashThenGone => "after a crash: it never will be paid",
             Happening::UnknownIsPaid => "unknown turns out paid",
             Happening::UnknownIsGone => "unknown turns out gone",
+            Happening::SettlementUndone => "a settlement is undone",
             Happening::CancelReleases => "a cancelled payment is given back",
             Happening::FreezeTurnsAway => "a freeze turns a grant away",
             Happening::SignedTooLate => "a grant is signed too late to matter",
@@ -303,6 +314,9 @@ impl Happening {
             }),
             Happening::UnknownIsPaid => found(Row::Unknown, Call::Over, Finding::Settled),
             Happening::UnknownIsGone => found(Row::Unknown, Call::Over, Finding::Gone),
+            Happening::SettlementUndone => any(&|r| {
+                (r.row, r.nonce, r.finding) == (Row::Settled, Nonce::Unused, Finding::Undone)
+            }),
             Happening::CancelReleases => {
                 any(&|r| r.row == Row::Expired && matches!(r.nonce, Nonce::Burnt(_)))
             }

@@ -17,7 +17,8 @@
 //! - **The payee** (or its facilitator), who takes a signature to the chain at any moment in which
 //!   the chain would accept it, or never.
 //! - **The chain**: blocks with timestamps behind the desk's clock by a bounded skew; the newest two
-//!   can be undone, the third is final. The desk reads it in one step and books what it found in a
+//!   can be undone, the third is final. A payment is settled one block deep, and opened again when
+//!   the chain takes that back (docs/decisions/0019). The desk reads it in one step and books what it found in a
 //!   later one, and the node that tells the state of a nonce may be two blocks behind the one that
 //!   tells the time.
 //! - **The owner**: yes, no and silence to a question; freeze and thaw in the steps the desk takes
@@ -38,8 +39,7 @@
 //!   anybody but the desk has it.
 //!
 //! # What is not modelled
-//! - A chain that undoes final blocks, or nodes that lie together. Two blocks deep counts as final
-//!   (docs/decisions/0009).
+//! - A chain that undoes final blocks, or nodes that lie together. Two blocks deep counts as final.
 //! - A clock that runs backwards (the ledger keeps a high-water mark), an edited or restored ledger
 //!   file, a stolen key, money that moves without an authorisation, refills and deposits.
 //! - That something good happens in the end: only safety is checked, and that each good thing *can*

@@ -190,6 +190,7 @@ impl Model {
                 }
                 Finding::Settled => actions.push(Action::Settle(place)),
                 Finding::Gone => actions.push(Action::Expire(place)),
+                Finding::Undone => actions.push(Action::Reopen(place)),
             }
         }
     }
@@ -216,6 +217,7 @@ impl Model {
             Action::ReconcileBehind(place) => world.reconcile(design, at(place), true),
             Action::Settle(place) => world.settle(setting, at(place)),
             Action::Expire(place) => world.expire(design, at(place)),
+            Action::Reopen(place) => world.reopen(design, at(place)),
             Action::Block => world.block(),
             Action::Undo(blocks) => world.undo(blocks as i8),
             Action::Tick => world.tick(setting),

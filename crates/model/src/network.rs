@@ -6,6 +6,9 @@ use crate::world::{Nonce, Signature, World};
 
 /// How many blocks lie above a block that cannot be undone.
 pub(crate) const FINAL_DEPTH_BLOCKS: i8 = 2;
+/// How many blocks lie above a block when the books call a payment in it settled: fewer, so that what is
+/// settled can be undone, and has to be opened again.
+pub(crate) const SETTLED_DEPTH_BLOCKS: i8 = 1;
 /// How far the node that tells the state of a nonce may be behind the one that tells the time.
 pub(crate) const LAG_BLOCKS: i8 = 2;
 /// How far past `validBefore` the final block's time must be before unused means expired.

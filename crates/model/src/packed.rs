@@ -99,7 +99,7 @@ const ROWS: [Row; 9] = [
     Row::Expired,
 ];
 const SIGNATURES: [Signature; 3] = [Signature::Unmade, Signature::Made, Signature::WithPayee];
-const FINDINGS: [Finding; 3] = [Finding::Open, Finding::Settled, Finding::Gone];
+const FINDINGS: [Finding; 4] = [Finding::Open, Finding::Settled, Finding::Gone, Finding::Undone];
 const THAWINGS: [Thawing; 3] = [Thawing::No, Thawing::Booked, Thawing::Resumed];
 
 /// A block or a time, from the lowest that is told apart upwards.
@@ -226,7 +226,7 @@ mod tests {
                         signature,
                         nonce,
                         valid_before: (i % 8) as i8 - 1,
-                        finding: FINDINGS[i % 3],
+                        finding: FINDINGS[i % FINDINGS.len()],
                     };
                     // The first request is not the same in every place.
                     world.requests[(place + 1) % REQUESTS_MAX].valid_before = 5;

@@ -211,6 +211,7 @@ pub(crate) fn setting_for(fault: Fault) -> Setting {
         | Fault::ReleasesOnDeskClock
         | Fault::NoMargin
         | Fault::SettlesAtOnce
+        | Fault::ReopensForFree
         | Fault::BelievesCancelAtOnce
         | Fault::FreezeAtTheDoorOnly
         | Fault::FreezeForgotten
@@ -234,6 +235,7 @@ pub(crate) fn setting_showing(happening: Happening) -> Setting {
         | Happening::CrashThenGone
         | Happening::UnknownIsPaid
         | Happening::UnknownIsGone
+        | Happening::SettlementUndone
         | Happening::CancelReleases
         | Happening::FreezeTurnsAway
         | Happening::SignedTooLate => ONE_REQUEST,

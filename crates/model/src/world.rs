@@ -109,6 +109,8 @@ pub enum Finding {
     Settled,
     /// It can never be used: its time ran out, or it was cancelled.
     Gone,
+    /// The books call it settled, and the chain has undone it.
+    Undone,
 }
 
 /// One request of an agent, and everything that came of it.

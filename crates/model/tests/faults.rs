@@ -63,6 +63,7 @@ each_is_found! {
     releasing_on_the_desks_clock: ReleasesOnDeskClock,
     releasing_without_a_margin: NoMargin,
     settling_at_once: SettlesAtOnce,
+    reopening_for_free: ReopensForFree,
     believing_a_cancellation_at_once: BelievesCancelAtOnce,
     releasing_twice: ReleasesTwice,
     a_freeze_at_the_door_only: FreezeAtTheDoorOnly,

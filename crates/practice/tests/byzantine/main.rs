@@ -170,7 +170,8 @@ impl Court {
         };
         let by_two = look(&ear.pair).await;
         let alone = look(&ear.alone).await;
-        if case.truth == Truth::Open {
+        let is_of_blocks = lie.about.as_ref().is_none_or(|kind| kind.contains("Block"));
+        if case.truth == Truth::Open && is_of_blocks {
             self.what_all_have_to_say(&ear.pair, case.authorization.from).await;
         }
         let mut figures = figures.lock().expect("nobody panicked");
@@ -270,7 +271,7 @@ fn trials(lies: Vec<Lie>, cases: &[Case]) -> Vec<(Lie, Case)> {
     for (n, lie) in lies.into_iter().enumerate() {
         let about = lie.about.clone().unwrap_or_default();
         // Five seconds each: one of them is enough. And no log is asked for where nothing was used.
-        let slow = matches!(lie.what, What::Whole(Whole::Never | Whole::TooLong | Whole::Late));
+        let slow = is_slow(&lie);
         // What decides nothing is told once as well.
         let once = slow || !lie.decides();
         let is_told = |at: usize, case: &Case| {
@@ -280,7 +281,13 @@ fn trials(lies: Vec<Lie>, cases: &[Case]) -> Vec<(Lie, Case)> {
         let told = cases.iter().enumerate().filter(|(at, case)| is_told(*at, case));
         trials.extend(told.map(|(_, case)| (lie.clone(), case.clone())));
     }
+    // Those that are waited for are told while others are.
+    trials.sort_by_key(|(lie, _)| !is_slow(lie));
     trials
+}
+
+fn is_slow(lie: &Lie) -> bool {
+    matches!(lie.what, What::Whole(Whole::Never | Whole::TooLong | Whole::Late))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
