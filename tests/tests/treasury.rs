@@ -230,6 +230,23 @@ async fn the_commands_ask_for_the_passphrase_where_they_should() -> Result<(), O
     assert_eq!((burnt.code, burnt.documents.len()), (0, 0), "nothing is signed: {burnt:?}");
     let unknown = desk.read(&["cancel", "pay_none"])?;
     assert_eq!(unknown.code, 1, "{unknown:?}");
+
+    // A freeze offers to burn what is still out, and that needs no passphrase either.
+    let options = ["--grade", "L4", "--new-payee", "allow", "--per-day", "5"];
+    let token = desk.add_agent("Buyer", &options)?;
+    let practice = desk.ready()?.practice.clone().ok_or_else(|| Obstacle::new("No network."))?;
+    let till = Till::open(&practice, PAY_TO, 250_000).await?;
+    desk.owner(&["hosts", "allow", &till.host()])?.done()?;
+    till.deliver_nothing();
+    let bought = desk.agent(&token, &["fetch", &till.thing(), "--wait", "0"])?;
+    assert_eq!(bought.documents[0]["status"], "unknown", "{bought:?}");
+    let mut freeze = desk.command()?;
+    freeze.args(["freeze", "--data"]).arg(desk.data());
+    let frozen = imprest_tests::Answer::of(freeze, "")?;
+    assert!(frozen.code == 0 && frozen.stdout.contains("imprest cancel --all"), "{frozen:?}");
+    assert!(frozen.stdout.contains("0.25 USDC is signed"), "{frozen:?}");
+    let burnt = desk.read(&["cancel", "--all"])?;
+    assert_eq!(burnt.done()?["end"], "burnt");
     desk.read(&["lock"])?.done()?;
     assert_eq!(desk.read(&["fund"])?.code, 6, "the address takes the keys to know");
     Ok(())
