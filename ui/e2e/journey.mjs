@@ -221,6 +221,10 @@ describe('an owner', () => {
       await page.fill(at('refill-amount'), '999999');
       await page.click(at('refill'));
       await page.waitForSelector(`${at('note')}[data-tone="wrong"]`);
+      await page.fill(at('refill-amount'), '1.5');
+      await page.click(at('sweep'));
+      await page.waitForFunction(() => document.querySelector('[data-testid="float-chain"]')?.textContent?.includes('26.00'));
+      assert.equal(await page.textContent(at('sweep')), 'Take all back');
       await page.click(at('grade-L3'));
       await page.click(at('raise-confirm'));
       await page.waitForSelector(`${at('grade-L3')}[aria-pressed="true"]`);
@@ -235,6 +239,35 @@ describe('an owner', () => {
       await page.fill(at('revoke-name'), 'Night shift');
       await page.click(at('revoke-confirm'));
       await page.waitForSelector(at('revoke'), { state: 'detached' });
+    }));
+
+  test('burns a signature that nobody has taken', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.evaluate(() => window.imprestStandin.ask({ agent: 'Scout', what: 'Weather report', amount: '0.01' }));
+      await page.click(`${at('row')} >> nth=0`);
+      await page.click(at('burn'));
+      await page.click(at('burn-confirm'));
+      await page.waitForSelector(`${at('evidence-state')}[data-state="expired"]`);
+      await page.waitForSelector(at('burn'), { state: 'detached' });
+      assert.match(await page.textContent(at('note')), /^Burnt in block \d+/);
+    }));
+
+  test('chooses nodes of a real network, and goes back to the usual ones', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.click(at('nav-settings'));
+      assert.equal(await page.textContent(`${at('nodes')}`), 'a node of its own, on this machine');
+      await page.evaluate(() => { window.imprestStandin.practice = false; window.imprestStandin.changed('status'); });
+      await page.click(at('choose-nodes'));
+      assert.ok(await page.isDisabled(at('nodes-confirm')));
+      await page.fill(at('nodes-text'), 'not a URL');
+      await page.click(at('nodes-confirm'));
+      await page.waitForSelector(`${at('note')}[data-tone="wrong"]`);
+      await page.fill(at('nodes-text'), 'https://one.example/key\n\n https://two.example ');
+      await page.click(at('nodes-confirm'));
+      await page.waitForSelector('text=The desk asks one.example, two.example from now on.');
+      await page.click(at('choose-nodes'));
+      await page.click(at('nodes-usual'));
+      await page.waitForFunction(() => document.querySelector('[data-testid="nodes"]')?.textContent?.includes('sepolia.base.org'));
     }));
 
   test('filters, pages and exports activity, and checks the books', () =>

@@ -100,6 +100,32 @@ export const SCREENS = [
     },
     sizes: [[1280, 1100]],
   },
+  {
+    name: 'evidence-burning', seed: 'month', wait: at('burn-confirm'),
+    go: async (page) => {
+      await page.evaluate(() => window.imprestStandin.ask({ agent: 'Scout', what: 'Weather report', amount: '0.01' }));
+      await page.click(`${at('row')} >> nth=0`); await page.click(at('burn')); await page.locator(at('burn-confirm')).scrollIntoViewIfNeeded();
+    },
+  },
+  {
+    name: 'agent-float', seed: 'month', wait: REHEARSED,
+    go: async (page) => { await hash('#/agents/agt_1')(page); await page.waitForSelector(REHEARSED); await page.locator(at('sweep')).scrollIntoViewIfNeeded(); },
+  },
+  {
+    name: 'settings-nodes', seed: 'month', wait: at('nodes-text'),
+    go: async (page) => {
+      await hash('#/settings')(page);
+      await page.evaluate(() => { window.imprestStandin.practice = false; window.imprestStandin.changed('status'); });
+      await page.click(at('choose-nodes'));
+    },
+  },
+  {
+    name: 'settings-real', seed: 'month', wait: at('choose-nodes'),
+    go: async (page) => {
+      await hash('#/settings')(page);
+      await page.evaluate(() => { window.imprestStandin.practice = false; window.imprestStandin.changed('status'); });
+    },
+  },
   { name: 'agents', seed: 'month', wait: at('agent-row'), go: hash('#/agents') },
   { name: 'agent', seed: 'month', wait: at('grade-L3'), go: hash('#/agents/agt_1') },
   {

@@ -18,6 +18,8 @@ import {
 import { Signals, type About } from './signals';
 import { fail, KEYCHAIN, StandinVault, TREASURY, WORDS, type Table } from './vault';
 
+/** Who is asked about a real network unless the owner says otherwise. */
+const USUAL_NODES = ['sepolia.base.org', 'base-sepolia-rpc.publicnode.com'];
 /** How long a question stands, and how long the practice chain takes. */
 const QUESTION_MS = 10 * 60_000;
 const SETTLE_MS = 900;
@@ -90,6 +92,10 @@ export class StandinDesk {
   seq = 0;
   /** Set to make the chain silent. */
   chainSilent = false;
+  /** Whether it is a desk on practice money. */
+  practice = true;
+  /** The hosts that are asked about a real network. */
+  nodes: string[] = USUAL_NODES;
   shared: Shared[] = [];
   /** By how much the computer's clock stands behind, or null. */
   clockBehindS: number | null = null;
@@ -136,7 +142,7 @@ export class StandinDesk {
       backup: (a) => ({ ...this.backups.make(a.passphrase), path: a.path }),
       backup_progress: () => this.backups.look(),
       networks: () => this.#networks(),
-      set_nodes: () => fail('conflict', 'the practice network is this desk’s own and has no other node'),
+      set_nodes: (a) => this.#setNodes(a.urls),
       hosts: () => [...this.hosts],
       fund: () => this.#fund(),
       shared_budgets: () => this.shared.map((shared) => this.#sharedView(shared)),
@@ -186,7 +192,7 @@ export class StandinDesk {
     const { danger, why } = this.#danger({});
     return {
       ...this.vault.status(),
-      practice: true,
+      practice: this.practice,
       frozen: this.frozen,
       danger: DANGERS[danger] ?? 'calm',
       danger_why: why === null ? null : whole(why),
@@ -198,12 +204,12 @@ export class StandinDesk {
       keychain: 'ready',
       keychain_note: null,
       network: {
-        name: 'Practice', id: 'eip155:31337', asset: ASSET, contract: CONTRACT, reachable: !this.chainSilent,
+        name: this.practice ? 'Practice' : 'Base Sepolia', id: this.practice ? 'eip155:31337' : 'eip155:84532', asset: ASSET, contract: CONTRACT, reachable: !this.chainSilent,
         block: this.block, treasury: this.vault.stage === 'new' ? null : TREASURY,
       },
       http_url: 'http://127.0.0.1:4020',
       mcp_url: 'http://127.0.0.1:4020/mcp',
-      shop_url: 'http://127.0.0.1:4030',
+      shop_url: this.practice ? 'http://127.0.0.1:4030' : null,
       waiting: this.approvals().length,
       agents: this.agents.filter((agent) => !agent.revoked).length,
       data_dir: '/home/owner/.local/share/imprest',
@@ -214,7 +220,19 @@ export class StandinDesk {
 
   #networks(): NetworkRow[] {
     const own = this.status().network;
-    return [{ key: 'practice', name: own.name, id: own.id, practice: true, own: true, assets: [ASSET], nodes: [], reachable: own.reachable }];
+    const key = this.practice ? 'practice' : 'base-sepolia';
+    const nodes = this.practice ? [] : this.nodes;
+    return [{ key, name: own.name, id: own.id, practice: this.practice, own: true, assets: [ASSET], nodes, reachable: own.reachable }];
+  }
+
+  #setNodes(urls: string[]): NetworkRow[] {
+    if (this.practice) fail('conflict', 'the practice network is this desk’s own and has no other node');
+    const hosts = urls.map((url) => (URL.canParse(url) ? new URL(url).hostname : fail('bad_input', 'RPC address: it is not a URL')));
+    this.vault.needPresence();
+    this.nodes = hosts.length === 0 ? USUAL_NODES : hosts;
+    this.#event();
+    this.changed('status');
+    return this.#networks();
   }
 
   overview(): Overview {
