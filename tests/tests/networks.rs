@@ -42,7 +42,8 @@ fn filled(desk: &Desk, token: &str) -> Result<Value, Obstacle> {
 async fn a_desk_on_a_real_network_pays_from_a_float_that_was_sent() -> Result<(), Obstacle> {
     let chain = OwnChain::like_base_sepolia(FRIEND)?;
     let folder = folder()?;
-    let mut desk = Desk::serve_on(folder.path(), NETWORK, &[&chain.terms().rpc_url])?;
+    let rpc_url = chain.terms().rpc_url.clone();
+    let mut desk = Desk::serve_on(folder.path(), NETWORK, &[&rpc_url])?;
     let rows = desk.read(&["networks"])?.documents;
     let own = rows.first().cloned().unwrap_or_default();
     assert_eq!(
@@ -61,7 +62,7 @@ async fn a_desk_on_a_real_network_pays_from_a_float_that_was_sent() -> Result<()
     let door = HttpDoor::new(desk.ready()?, &token)?;
     assert_eq!(filled(&desk, &token)?["float_free"], "3.00");
 
-    let mut spent = 0;
+    let (mut spent, mut sellers) = (0, Vec::new());
     for protocol in [Protocol::X402V1, Protocol::X402V2] {
         let seller = Merchant::speaking(protocol, chain.terms(), PAY_TO)?;
         let host = seller.origin().trim_start_matches("http://");
@@ -76,14 +77,36 @@ async fn a_desk_on_a_real_network_pays_from_a_float_that_was_sent() -> Result<()
             token_balance(&chain.terms().rpc_url, &chain.terms().usdc, PAY_TO).await?,
             spent
         );
+        sellers.push(seller);
     }
     assert_eq!(desk.read(&["books"])?.done()?["equal"], true);
 
     // The choice of nodes is the desk's own memory, and the folder keeps to its network.
+    let twice = desk.owner(&["networks", "set-rpc", NETWORK, &rpc_url, &rpc_url])?;
+    assert!(twice.code != 0 && twice.stderr.contains("twice"), "{twice:?}");
+    desk.kill();
+    // A node that says nothing cannot confirm the contract, and without that nothing is signed.
+    drop(chain);
     desk.serve()?;
     assert_eq!(desk.read(&["networks"])?.documents[0]["nodes"], json!(["127.0.0.1"]));
     assert_eq!(desk.read(&["verify"])?.done()?["whole"], true);
+    let door = HttpDoor::new(desk.ready()?, &token)?;
+    let ask = json!({ "url": sellers[1].url("/report"), "wait_ms": 0 });
+    let refused = door.fetch(&ask).await?;
+    assert_eq!(refused["status"], "refused", "{refused}");
+    assert!(refused.to_string().contains("has not been confirmed on the chain"), "{refused}");
     desk.kill();
+    // Without its settings the books say which network it is; with other ones it does not open.
+    let settings = folder.path().join("desk.json");
+    let text = std::fs::read_to_string(&settings).map_err(|e| Obstacle::new(e.to_string()))?;
+    let edit =
+        |text: &str| std::fs::write(&settings, text).map_err(|e| Obstacle::new(e.to_string()));
+    edit(&text.replace(NETWORK, "base"))?;
+    let mixed = desk.owner(&["serve"])?;
+    assert_eq!(mixed.code, 1, "{mixed:?}");
+    assert!(mixed.stderr.contains("books in this folder are on eip155:84532"), "{mixed:?}");
+    std::fs::remove_file(&settings).map_err(|e| Obstacle::new(e.to_string()))?;
+    assert_eq!(desk.read(&["networks"])?.documents[0]["key"], NETWORK);
     let other = desk.owner(&["serve", "--practice"])?;
     assert_eq!(other.code, 1, "{other:?}");
     assert!(other.stderr.contains("pays on Base Sepolia, not on Practice"), "{other:?}");

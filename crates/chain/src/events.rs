@@ -54,6 +54,16 @@ pub enum AuthorizationEnd {
     Cancelled(Cancellation),
 }
 
+impl AuthorizationEnd {
+    /// The block in which it was consumed.
+    pub fn block(&self) -> u64 {
+        match self {
+            AuthorizationEnd::Used(settlement) => settlement.block,
+            AuthorizationEnd::Cancelled(gone) => gone.block,
+        }
+    }
+}
+
 /// One transfer of the asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransferLog {

@@ -195,8 +195,12 @@ impl Chain {
         let (from, nonce) = (authorization.from, authorization.nonce);
         // Old facts first: a use between two reads then shows in the newer one only.
         let finalized = self.finalized().await?;
-        let used_at_finalized =
-            self.authorization_state(from, nonce, At::Block(finalized.number)).await?;
+        let then = match self.authorization_state(from, nonce, At::Block(finalized.number)).await {
+            Ok(used) => Some(used),
+            // Many nodes keep the state of the last 128 blocks only, and finality lies deeper.
+            Err(ChainError::Refused { .. }) => None,
+            Err(error) => return Err(error),
+        };
         let latest = self.head().await?;
         let used_at_latest =
             self.authorization_state(from, nonce, At::Block(latest.number)).await?;
@@ -204,6 +208,7 @@ impl Chain {
             true => self.find_end(from, nonce, from_block).await?,
             false => None,
         };
+        let used_at_finalized = then.unwrap_or_else(|| was_used_by(end, finalized.number));
         let finding = judge(&Facts {
             authorization: &authorization,
             used_at_finalized,
@@ -221,6 +226,12 @@ impl Chain {
             doubts: Vec::new(),
         })
     }
+}
+
+/// Whether an authorisation was used, or cancelled, by a block whose state the node does not keep: a
+/// nonce that is unused later was unused then, and of a used one the log's block tells.
+fn was_used_by(end: Option<AuthorizationEnd>, block: u64) -> bool {
+    end.is_some_and(|end| end.block() <= block)
 }
 
 /// What the nodes' looks come to together, each with its host.
@@ -316,10 +327,7 @@ fn contradiction(facts: &Facts<'_>) -> Option<Contradiction> {
     let Some(end) = facts.end else {
         return facts.used_at_latest.then_some(Contradiction::UsedWithoutLog);
     };
-    let block = match end {
-        AuthorizationEnd::Used(settlement) => settlement.block,
-        AuthorizationEnd::Cancelled(gone) => gone.block,
-    };
+    let block = end.block();
     if !facts.used_at_latest {
         return Some(Contradiction::LogWithoutUse);
     }

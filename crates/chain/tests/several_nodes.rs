@@ -7,8 +7,8 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use imprest_chain::{Chain, ChainError, Networks};
-use imprest_domain::Asset;
+use imprest_chain::{Chain, ChainError, Finding, Networks};
+use imprest_domain::{Asset, Authorization, Units, ValidityWindow};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -71,11 +71,19 @@ fn reply(request: &Value, chain_id: u64, head: u64, logs: &Value) -> Response {
         "eth_chainId" => json!(format!("{chain_id:#x}")),
         "eth_getBlockByNumber" if request["params"][0] == "finalized" => block(head - 2),
         "eth_getBlockByNumber" => block(head),
+        // As nodes do that keep the newest state only.
+        "eth_call" if request["params"][1] == format!("{head:#x}") => json!(zero),
+        "eth_call" => return refuse(request, "missing trie node"),
         "eth_getLogs" if is_for_payers(&request["params"][0]["topics"]) => logs.clone(),
         "eth_getLogs" => json!([]),
         other => panic!("{other} was not expected"),
     };
     axum::Json(json!({ "jsonrpc": "2.0", "id": request["id"], "result": result })).into_response()
+}
+
+fn refuse(request: &Value, why: &str) -> Response {
+    let error = json!({ "code": -32000, "message": why });
+    axum::Json(json!({ "jsonrpc": "2.0", "id": request["id"], "error": error })).into_response()
 }
 
 /// Whether transfers are looked for by who paid.
@@ -200,4 +208,24 @@ async fn a_list_of_endpoints_is_short_and_names_none_twice() {
     assert_eq!(hosts.hosts().collect::<Vec<_>>(), ["127.0.0.1"; 8]);
     let wrong = connect(vec![url(1), Url::parse("ftp://127.0.0.1/").expect("a URL")]);
     assert!(matches!(wrong, Err(ChainError::Unreachable { .. })));
+}
+
+/// Finality lies deeper than the state that most nodes keep.
+#[tokio::test]
+async fn nodes_that_have_forgotten_the_final_state_still_say_that_nothing_was_taken() {
+    let (one, two) = (good(1_000).await, good(1_001).await);
+    let authorization = Authorization {
+        asset: asset().id,
+        from: Address::repeat_byte(2),
+        to: Address::repeat_byte(3),
+        value: Units::new(5).expect("fits"),
+        window: ValidityWindow { valid_after_s: 0, valid_before_s: 1_900 },
+        nonce: B256::repeat_byte(4),
+    };
+    let chain = chain_of(&[&one, &two]);
+    let look = chain.look(&authorization, 0, 30).await.expect("both answer");
+    assert_eq!(look.finding, Finding::ExpiredUnused { block: 998 });
+    assert!(look.is_unanimous && look.doubts.is_empty(), "{look:?}");
+    let patient = chain.look(&authorization, 0, 100).await.expect("both answer");
+    assert_eq!(patient.finding, Finding::StillOpen);
 }

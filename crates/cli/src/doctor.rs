@@ -61,7 +61,7 @@ pub async fn doctor(context: &Context) -> Result<End, Fault> {
         findings.push(Finding::note(
             "desk",
             "There is no desk in this folder.",
-            "Make one with `imprest init --practice`.",
+            "Make one with `imprest init`.",
         ));
     }
     let bad = findings.iter().filter(|finding| finding.health == Health::Bad).count();
@@ -164,7 +164,7 @@ async fn look_at_desk(context: &Context, findings: &mut Vec<Finding>) {
         None => findings.push(Finding::note(
             "desk",
             "No desk is running on this folder.",
-            "Start it with `imprest serve --practice`.",
+            "Start it with `imprest serve`.",
         )),
     }
     let is_running = is_running.is_some();
@@ -212,11 +212,15 @@ async fn status(context: &Context, is_running: bool) -> Result<DeskStatus, Fault
 }
 
 fn judge_status(status: &DeskStatus, is_running: bool, findings: &mut Vec<Finding>) {
+    if !status.practice {
+        // A desk on a real network does without.
+        findings.retain(|finding| finding.what != "practice kit" || finding.health != Health::Bad);
+    }
     findings.push(match (status.stage.as_str(), is_running) {
         ("new", _) => Finding::bad(
             "vault",
             "There is none yet, so nothing can be paid.",
-            "Make it with `imprest init --practice`.",
+            "Make it with `imprest init`.",
         ),
         ("locked", true) => Finding::note(
             "vault",

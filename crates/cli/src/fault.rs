@@ -157,12 +157,12 @@ impl Fault {
             Fault::Usage { recovery, .. } | Fault::Input { recovery, .. } => recovery,
             Fault::Desk(problem) => &problem.recovery,
             Fault::Door(failure) => &failure.recovery,
-            Fault::NoDesk { .. } => "Start one with `imprest serve --practice`.",
+            Fault::NoDesk { .. } => "Start one with `imprest serve`.",
             Fault::NoDeskAt { .. } => {
-                "Start it with `imprest serve --practice`, or correct --desk or IMPREST_URL."
+                "Start it with `imprest serve`, or correct --desk or IMPREST_URL."
             }
             Fault::NoBooks { .. } => {
-                "Make one with `imprest init --practice`, or name its folder with --data."
+                "Make one with `imprest init`, or name its folder with --data."
             }
             Fault::Token { .. } => {
                 "Put the whole token in IMPREST_TOKEN, or name an agent with --agent; \

@@ -156,7 +156,7 @@ pub async fn restore(context: &Context, args: &RestoreArgs) -> Result<End, Fault
         ],
     )?;
     screen.line("")?;
-    screen.line("Next: imprest serve --practice, then imprest unlock")?;
+    screen.line("Next: imprest serve, then imprest unlock")?;
     screen.line(
         "The desk is frozen. It reads the chain for what was spent since the backup, which takes some",
     )?;

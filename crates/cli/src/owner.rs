@@ -9,8 +9,8 @@ use crate::screen::{
 };
 use imprest_desk::owner::{self, OwnerError};
 use imprest_desk::view::{
-    ActivityRow, AgentPage, AgentRow, ApprovalCard, DeskStatus, NewCredential, NewVault,
-    RehearsalView, WindowRow,
+    ActivityRow, AgentPage, AgentRow, ApprovalCard, DeskStatus, NetworkRow, NewCredential,
+    NewVault, RehearsalView, WindowRow,
 };
 use imprest_desk::{Desk, DeskOptions};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 /// What the desk says: a vault that exists, a short passphrase, a folder that cannot be used.
 pub async fn init(context: &Context, args: &InitArgs) -> Result<End, Fault> {
     let (vault, status) = match context.running().await {
-        Some(_) => init_running(context).await?,
+        Some(_) => init_running(context, args).await?,
         None => init_folder(context, args).await?,
     };
     let folder = context.folder.display().to_string();
@@ -53,14 +53,28 @@ pub async fn init(context: &Context, args: &InitArgs) -> Result<End, Fault> {
         ),
         None => "Every day it opens with your passphrase alone: no keychain works here.".to_owned(),
     })?;
-    let facts = [("folder", folder), ("treasury", status.network.treasury.unwrap_or_default())];
+    let facts = [
+        ("folder", folder),
+        ("network", status.network.name),
+        ("treasury", status.network.treasury.unwrap_or_default()),
+    ];
     screen.facts(0, &facts)?;
     screen.line("")?;
     screen.line("Next: imprest serve")?;
     Ok(End::Done)
 }
 
-async fn init_running(context: &Context) -> Result<(NewVault, DeskStatus), Fault> {
+async fn init_running(context: &Context, args: &InitArgs) -> Result<(NewVault, DeskStatus), Fault> {
+    let (networks, _): (Vec<NetworkRow>, _) = context.ask_for("networks", json!({})).await?;
+    let own = networks.into_iter().find(|network| network.own);
+    if let (Some(own), Some(wished)) = (own, args.network())
+        && (own.key != wished || !args.rpc.is_empty())
+    {
+        return Err(Fault::input(
+            format!("A desk is running on this folder already, and it is on {}.", own.name),
+            "Close it first, or make this desk in another folder with --data.",
+        ));
+    }
     let passphrase = context.passphrase.choose()?;
     let args = json!({ "passphrase": passphrase.expose() });
     let answer = match owner::call(&context.folder, "create_vault", args, None).await {

@@ -2,6 +2,7 @@
 
 use crate::awake::{SleepClock, Sleeper};
 use crate::backup::BackingUp;
+use crate::challenges::Challenges;
 use crate::jobs::ClockWatch;
 use crate::place::{Place, Settings, unusable};
 use crate::presence::Attendance;
@@ -204,6 +205,8 @@ pub(crate) struct Inner {
     /// Where each agent's credential was used from last, so that the books are asked only when
     /// that changes.
     pub(crate) places: std::sync::Mutex<HashMap<AgentId, String>>,
+    /// Challenges of payees that are being answered.
+    pub(crate) challenges: Challenges,
     /// Wakes the reconciling job before its time.
     pub(crate) reconcile_now: Notify,
     /// Treasury transactions go one after the other, or two would take the same nonce.
@@ -233,7 +236,6 @@ impl Desk {
         // A folder in which a restore was stopped midway holds no books to be opened.
         let note = imprest_backup::pending(place.dir())?;
         let settings = place.load_settings()?;
-        let network = networks::of_folder(options.network.as_deref(), settings.as_ref())?;
         let vault = open_vault(&place)?;
         if vault.is_some() {
             books_must_be_there(&place)?;
@@ -241,6 +243,8 @@ impl Desk {
         let clock = OpenOptions { clock: options.clock.clone(), ..OpenOptions::default() };
         let ledger = Ledger::open_with(&place.ledger(), clock).await?;
         let restored = restored::of(place.dir(), note, &ledger).await?;
+        let books = networks::chain_of_books(&ledger).await?;
+        let network = networks::of_folder(options.network.as_deref(), settings.as_ref(), books)?;
         let practice = match options.serve && network.practice {
             true => Some(start_practice(&place, vault.as_deref()).await?),
             false => None,
@@ -348,6 +352,7 @@ impl Desk {
                 warned: Warned::default(),
                 warnings: broadcast::Sender::new(CHANGES_KEPT),
                 places: std::sync::Mutex::default(),
+                challenges: Challenges::default(),
                 reconcile_now: Notify::new(),
                 treasury: Mutex::new(()),
                 switch: Mutex::new(()),

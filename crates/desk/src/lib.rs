@@ -12,6 +12,7 @@ mod awake;
 pub mod backup;
 #[cfg(test)]
 mod bindings;
+mod challenges;
 mod command;
 mod compare;
 mod desk;

@@ -4,19 +4,31 @@ use crate::desk::Desk;
 use crate::place::Settings;
 use crate::problem::{ErrorCode, bad_input};
 use crate::view::{NetworkRow, Problem};
-use imprest_chain::{Chain, ChainError, Network, Networks};
+use imprest_chain::{Chain, Network, Networks};
 use imprest_ledger::{Ledger, NODES_MAX, Nodes};
 use std::sync::atomic::Ordering;
 use url::Url;
 
-/// Finds the network of a folder: what its settings say, else what is wished, else practice.
+/// The chain that a ledger's budgets are on, once there is one.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(crate) async fn chain_of_books(ledger: &Ledger) -> Result<Option<u64>, Problem> {
+    let agents = ledger.agents().await?;
+    Ok(agents.first().map(|agent| agent.budget.asset.chain_id))
+}
+
+/// Finds the network of a folder: what its settings say, else what its books are on, else what is
+/// wished, else practice.
 ///
 /// # Errors
 /// `bad_input` for a network that the registry does not know, `conflict` for another one than the
-/// folder's own.
+/// folder's own or than its books': payments of one chain would be looked for on another, and found
+/// to have run out.
 pub(crate) fn of_folder(
     wished: Option<&str>,
     settings: Option<&Settings>,
+    books: Option<u64>,
 ) -> Result<Network, Problem> {
     let networks = registry()?;
     let practice = || networks.practice().cloned();
@@ -28,7 +40,7 @@ pub(crate) fn of_folder(
     let nothing =
         || Problem::new(ErrorCode::Internal, "There is no practice network.", "Report this fault.");
     let own = match settings {
-        None => None,
+        None => books.and_then(|chain_id| networks.by_chain_id(chain_id)).cloned(),
         Some(Settings { practice: true, .. }) => Some(practice().ok_or_else(nothing)?),
         Some(Settings { network: Some(key), .. }) => Some(by_key(key)?),
         Some(_) => {
@@ -40,7 +52,7 @@ pub(crate) fn of_folder(
         }
     };
     let wished = wished.map(by_key).transpose()?;
-    match (own, wished) {
+    let network = match (own, wished) {
         (Some(own), Some(wished)) if own.key != wished.key => Err(Problem::new(
             ErrorCode::Conflict,
             format!("The desk in this folder pays on {}, not on {}.", own.name, wished.name),
@@ -48,6 +60,18 @@ pub(crate) fn of_folder(
         )),
         (Some(network), _) | (None, Some(network)) => Ok(network),
         (None, None) => practice().ok_or_else(nothing),
+    }?;
+    match books {
+        Some(chain_id) if chain_id != network.chain_id => Err(Problem::new(
+            ErrorCode::Conflict,
+            format!(
+                "The books in this folder are on eip155:{chain_id}, and not on {}.",
+                network.name
+            ),
+            "Put the desk.json back that belongs to them, or move that file away: without it the books \
+             say which network it is.",
+        )),
+        _ => Ok(network),
     }
 }
 
@@ -145,14 +169,16 @@ impl Desk {
             let alone = Chain::connect(own.clone(), node.clone(), asset.clone())?;
             alone.confirm_asset().await?;
         }
+        let registry = registry()?;
+        let usual = || registry.by_key(&own.key).unwrap_or(own).rpc_urls.clone();
+        let asked = if nodes.is_empty() { usual() } else { nodes.clone() };
+        // Before it is written: what cannot be asked must not be what the next start asks.
+        let chain = Chain::connect_all(own.clone(), asked, asset.clone())?;
         let texts: Vec<String> = nodes.iter().map(Url::to_string).collect();
         let chosen = Nodes::try_from(texts).map_err(|why| bad_input("RPC address", why))?;
         self.inner.ledger.set_nodes(chosen).await?;
         if self.inner.serves {
-            let registry = registry()?;
-            let entry = registry.by_key(&own.key).unwrap_or(own);
-            let urls = self::nodes(&self.inner.ledger, entry).await?;
-            self.inner.use_chain(Chain::connect_all(own.clone(), urls, asset.clone())?);
+            self.inner.use_chain(chain);
         }
         self.inner.changed(&["status", "overview"]);
         self.networks().await
@@ -162,14 +188,6 @@ impl Desk {
 fn symbols(network: &Network) -> Vec<String> {
     let placed = network.assets.iter().map(|asset| asset.symbol.clone());
     placed.chain(network.unplaced.iter().map(|asset| asset.symbol.clone())).collect()
-}
-
-/// Whether a contract is known not to be what the registry says, and not only unread.
-pub(crate) fn is_another_contract(error: &ChainError) -> bool {
-    matches!(
-        error,
-        ChainError::WrongChain { .. } | ChainError::NoCode { .. } | ChainError::AssetDiffers { .. }
-    )
 }
 
 #[cfg(test)]
@@ -188,7 +206,15 @@ mod tests {
     }
 
     fn key(wished: Option<&str>, settings: Option<Settings>) -> Result<String, &'static str> {
-        let found = of_folder(wished, settings.as_ref());
+        key_beside(wished, settings, None)
+    }
+
+    fn key_beside(
+        wished: Option<&str>,
+        settings: Option<Settings>,
+        books: Option<u64>,
+    ) -> Result<String, &'static str> {
+        let found = of_folder(wished, settings.as_ref(), books);
         found.map(|network| network.key).map_err(|problem| problem.code.leak() as &str)
     }
 
@@ -204,6 +230,24 @@ mod tests {
         assert_eq!(key(Some("Base"), None), Err("bad_input"));
         assert_eq!(key(None, Some(settings(false, Some("moon")))), Err("bad_input"));
         assert_eq!(key(None, Some(settings(false, None))), Err("disk"));
+    }
+
+    /// An edited or lost `desk.json` must not have payments of one chain looked for on another.
+    #[test]
+    fn the_books_keep_to_their_chain() {
+        let base = Some(8453);
+        assert_eq!(key_beside(None, None, base), Ok("base".into()));
+        assert_eq!(key_beside(Some("base"), None, base), Ok("base".into()));
+        assert_eq!(key_beside(Some("practice"), None, base), Err("conflict"));
+        assert_eq!(key_beside(None, Some(settings(true, None)), base), Err("conflict"));
+        let other = settings(false, Some("base-sepolia"));
+        assert_eq!(key_beside(None, Some(other), base), Err("conflict"));
+        assert_eq!(
+            key_beside(None, Some(settings(true, None)), Some(402_402)),
+            Ok("practice".into())
+        );
+        // Books of a chain that the registry does not know are not taken for practice either.
+        assert_eq!(key_beside(None, None, Some(5)), Err("conflict"));
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Desk {
                 note: None,
             });
         }
-        let quote = match self.inner.rails.quote(&request).await.map_err(rails_failure)? {
+        let quote = match self.own_quote(agent, &request).await? {
             Probe::Free(response) => return Ok(free(response)),
             Probe::Unpayable { reasons, response } => return Ok(unpayable(&reasons, response)),
             Probe::Offer(quote) => quote,

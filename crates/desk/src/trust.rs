@@ -32,9 +32,6 @@ pub(crate) const CONTRADICTS: &str = "the books contradict themselves";
 const PROVING: &str = "the books are still being proven";
 const STALE_WHY: &str = "the chain has not answered for a while";
 const UNCONFIRMED: &str = "the asset’s contract has not been confirmed on the chain yet";
-/// What is said when it was, and is not what the registry says.
-pub(crate) const ANOTHER_CONTRACT: &str =
-    "the asset’s contract on the chain is not the one this desk knows";
 
 /// What is known of the copy of the log's end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
