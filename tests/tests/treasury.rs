@@ -1,8 +1,12 @@
 //! Money between treasury, floats and others, over the real desk and chain: what nobody took is
 //! burnt, floats are swept, and no stop in the middle loses a unit.
 
-use imprest_desk::view::BudgetForm;
-use imprest_tests::{Desk, HttpDoor, Inside, Obstacle, PASSPHRASE, Till, rpc, token_balance};
+use imprest_desk::view::{ActivityFilter, BudgetForm};
+use imprest_tests::{
+    Desk, DialledClock, HttpDoor, Inside, Obstacle, PASSPHRASE, PracticeAddresses, Till, rpc,
+    token_balance,
+};
+use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -12,6 +16,7 @@ const PAY_TO: &str = "0x00000000000000000000000000000000000000C1";
 const HURRIED: &str = "0x00000000000000000000000000000000000000C2";
 /// How long the desk may take to notice what the chain says.
 const PATIENCE: Duration = Duration::from_secs(45);
+const READ_ONLY: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY;
 /// An unused signature is given back after its window, a margin, and two blocks.
 const EXPIRY_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -120,11 +125,7 @@ async fn a_payee_that_is_faster_is_paid_and_told_of() -> Result<(), Obstacle> {
     let payment = answer["payment"]["id"].as_str().unwrap_or_default().to_owned();
     let (desk, id) = (inside.desk.clone(), payment.clone());
     let cancelling = tokio::spawn(async move { desk.cancel(id).await });
-    until("two transactions that wait", PATIENCE, async || {
-        let status = rpc(&practice.rpc, "txpool_status", json!([])).await?;
-        Ok(status["pending"] == "0x2")
-    })
-    .await?;
+    waits(&practice, "0x2").await?;
     rpc(&practice.rpc, "anvil_mine", json!(["0x1"])).await?;
     let view = cancelling.await.map_err(|e| Obstacle::new(e.to_string()))??;
     assert_eq!(view.end, "paid", "{view:?}");
@@ -252,8 +253,31 @@ async fn the_commands_ask_for_the_passphrase_where_they_should() -> Result<(), O
     Ok(())
 }
 
-/// The plug is pulled in the middle of sweeps: afterwards every unit is in the float or in the
-/// treasury, and the books say which.
+/// How many events of one kind the log of a desk holds.
+fn logged(desk: &Desk, kind: &str) -> rusqlite::Result<u64> {
+    let log = Connection::open_with_flags(desk.data().join("ledger.db"), READ_ONLY)?;
+    log.query_row("SELECT count(*) FROM events WHERE kind = ?", [kind], |row| row.get(0))
+}
+
+/// What the chain says has moved from one address to another, in units.
+async fn moved(practice: &PracticeAddresses, from: &str, to: &str) -> Result<u128, Obstacle> {
+    // keccak256("Transfer(address,address,uint256)")
+    const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+    let word =
+        |address: &str| format!("0x{:0>64}", address.trim_start_matches("0x").to_lowercase());
+    let topics = json!([TRANSFER, word(from), word(to)]);
+    let wanted = json!({ "address": practice.usdc, "fromBlock": "0x0", "topics": topics });
+    let logs = rpc(&practice.rpc, "eth_getLogs", json!([wanted])).await?;
+    let logs = logs.as_array().ok_or_else(|| Obstacle::new("No list of logs."))?;
+    let value = |log: &Value| {
+        let data = log["data"].as_str().unwrap_or_default().trim_start_matches("0x");
+        u128::from_str_radix(data, 16).map_err(|_| Obstacle::new(format!("An odd log: {log}")))
+    };
+    logs.iter().map(value).sum()
+}
+
+/// The plug is pulled in the middle of sweeps: when one is held, when it is sent, when it is booked.
+/// What left the float arrived at the treasury, and the books say how much that is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_survives_a_stop_at_any_point() -> Result<(), Obstacle> {
     let folder = folder();
@@ -263,20 +287,25 @@ async fn a_sweep_survives_a_stop_at_any_point() -> Result<(), Obstacle> {
     let float = agents.done()?["address"].as_str().unwrap_or_default().to_owned();
     let fund = desk.read(&["fund"])?;
     let treasury = fund.done()?["address"].as_str().unwrap_or_default().to_owned();
-    for cut_after_ms in [150, 400, 900, 1_600] {
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    for cut_at in ["sweep_held", "sweep_sent", "sweep_settled", "sweep_sent"] {
+        let before = logged(&desk, cut_at).expect("reads the log");
         let mut command = desk.command()?;
         command.args(["sweep", "Scout", "1", "--json", "--passphrase-stdin", "--data"]);
         command.arg(desk.data());
         let sweeping =
             std::thread::spawn(move || imprest_tests::Answer::of(command, PASSPHRASE).map(drop));
-        // The cut is what is tested; it comes at a moment of its own.
-        let cut = Duration::from_millis(cut_after_ms);
-        tokio::time::timeout(cut, std::future::pending::<()>()).await.unwrap_or_default();
+        let end = Instant::now() + PATIENCE;
+        // The desk may be writing at this very moment: then the next look tells.
+        while logged(&desk, cut_at).is_ok_and(|now| now == before) {
+            assert!(Instant::now() < end, "no {cut_at} in time");
+            tick.tick().await;
+        }
         desk.kill();
         // Its command may fail: the desk is gone.
         let _ = sweeping.join();
         desk.serve()?;
-        assert_eq!(desk.read(&["verify"])?.done()?["whole"], true, "after {cut:?}");
+        assert_eq!(desk.read(&["verify"])?.done()?["whole"], true, "after {cut_at}");
     }
     until("nothing in flight", EXPIRY_PATIENCE, async || {
         let books = desk.read(&["books"])?;
@@ -284,16 +313,27 @@ async fn a_sweep_survives_a_stop_at_any_point() -> Result<(), Obstacle> {
         Ok(books["in_flight"] == "0.00" && books["equal"] == true)
     })
     .await?;
+    let [held, sent, settled] = ["sweep_held", "sweep_sent", "sweep_settled"]
+        .map(|kind| u128::from(logged(&desk, kind).expect("reads the log")));
+    assert!((3..=4).contains(&held), "{held} were held");
+    assert!((3..=held).contains(&sent) && (1..=sent).contains(&settled), "{sent}, {settled}");
     let practice = desk.ready()?.practice.clone().ok_or_else(|| Obstacle::new("No network."))?;
-    let holds = async |address: &str| token_balance(&practice.rpc, &practice.usdc, address).await;
-    let (in_float, in_treasury) = (holds(&float).await?, holds(&treasury).await?);
-    assert!((6_000_000..=10_000_000).contains(&in_float) && in_float.is_multiple_of(1_000_000));
-    // The practice treasury is filled up to a level at every start and never emptied.
-    assert!(in_float + in_treasury >= 250_000_000, "{in_float} and {in_treasury}");
+    let in_float = token_balance(&practice.rpc, &practice.usdc, &float).await?;
+    let arrived = moved(&practice, &float, &treasury).await?;
+    assert_eq!(in_float + arrived, 10_000_000, "what left the float arrived");
+    assert_eq!(arrived, settled * 1_000_000, "what is booked is what arrived");
     let listed = desk.read(&["agent", "list"])?;
     let booked = listed.done()?["float"].as_str().unwrap_or_default().to_owned();
     assert_eq!(booked, format!("{}.00", in_float / 1_000_000));
     Ok(())
+}
+
+/// Waits until so many transactions wait for a block.
+async fn waits(practice: &PracticeAddresses, many: &str) -> Result<(), Obstacle> {
+    until("transactions that wait", PATIENCE, async || {
+        Ok(rpc(&practice.rpc, "txpool_status", json!([])).await?["pending"] == many)
+    })
+    .await
 }
 
 /// Sends without waiting for the owner, and long enough for the chain.
@@ -392,6 +432,101 @@ async fn a_transfer_goes_the_way_of_every_payment() -> Result<(), Obstacle> {
     let frozen = send(&door, TO, "0.10", "frozen").await?;
     assert_eq!(reasons(&frozen), ["frozen"]);
     nothing_in_flight(&inside, PATIENCE).await?;
+    assert!(inside.desk.verify().await?.whole);
+    inside.close().await;
+    Ok(())
+}
+
+/// Where every payment stands, the newest first.
+async fn states(inside: &Inside) -> Result<Vec<String>, Obstacle> {
+    let all = ActivityFilter { agent_id: None, state: None, text: None, from: None, until: None };
+    let page = inside.desk.activity(all, None, 50).await?;
+    Ok(page.rows.into_iter().map(|row| row.state).collect())
+}
+
+/// Asks for a transfer of 0.50 while a sweep has the treasury's turn, and lets the sweep's blocks come
+/// once `meanwhile` is through.
+async fn send_behind_a_sweep<F: Future<Output = Result<(), Obstacle>>>(
+    inside: &Inside,
+    door: &HttpDoor,
+    key: &str,
+    meanwhile: impl FnOnce() -> F,
+) -> Result<(u16, Value), Obstacle> {
+    let practice = inside.practice()?.clone();
+    rpc(&practice.rpc, "evm_setIntervalMining", json!([0])).await?;
+    let desk = inside.desk.clone();
+    let sweeping = tokio::spawn(async move { desk.sweep("Payer".into(), Some("1".into())).await });
+    waits(&practice, "0x1").await?;
+    let body = json!({ "to": HURRIED, "amount": "0.50", "idempotency_key": key, "wait_ms": 0 });
+    let door = door.clone();
+    let sending = tokio::spawn(async move { door.post("/v1/transfers", &body).await });
+    until("a transfer that is held", PATIENCE, async || {
+        Ok(states(inside).await?.first().is_some_and(|newest| newest == "held"))
+    })
+    .await?;
+    meanwhile().await?;
+    rpc(&practice.rpc, "evm_setIntervalMining", json!([1])).await?;
+    sweeping.await.map_err(|e| Obstacle::new(e.to_string()))??;
+    sending.await.map_err(|e| Obstacle::new(e.to_string()))?
+}
+
+/// What a transfer's turn comes too late for is not signed: it costs no gas, frees its money at once,
+/// and nothing that the treasury sends later waits behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_whose_turn_comes_too_late_is_not_signed() -> Result<(), Obstacle> {
+    let (folder, clock) = (folder(), DialledClock::default());
+    let inside = Inside::open_by(folder.path(), &clock).await?;
+    let made = inside.agent("Payer", "L4", steward(), None).await?;
+    let door = inside.door(&made.token)?;
+    let practice = inside.practice()?.clone();
+    let treasury = inside.desk.fund().await?.address;
+    let sent = async || {
+        let count = json!([treasury, "pending"]);
+        let count = rpc(&practice.rpc, "eth_getTransactionCount", count).await?;
+        let count = count.as_str().unwrap_or_default().trim_start_matches("0x").to_owned();
+        u64::from_str_radix(&count, 16).map_err(|_| Obstacle::new("No count."))
+    };
+    let before = sent().await?;
+
+    let dearer = async || {
+        rpc(&practice.rpc, "anvil_mine", json!(["0x1"])).await?;
+        let fee = json!(["0x2540be400"]);
+        rpc(&practice.rpc, "anvil_setNextBlockBaseFeePerGas", fee).await.map(drop)
+    };
+    let (status, answer) = send_behind_a_sweep(&inside, &door, "dearer", dearer).await?;
+    assert_eq!(status, 503, "{answer}");
+    let said = answer["detail"].as_str().unwrap_or_default();
+    assert!(said.contains("not sent") && said.contains("fee has risen"), "{answer}");
+    assert_eq!(
+        (sent().await?, inside.desk.overview().await?.in_flight.as_str()),
+        (before + 1, "0.00")
+    );
+
+    // What the treasury has no coin for is not even held, and uses up nobody's day.
+    let coin = async |wei: &str| {
+        rpc(&practice.rpc, "anvil_setBalance", json!([treasury, wei])).await.map(drop)
+    };
+    let full = rpc(&practice.rpc, "eth_getBalance", json!([treasury, "latest"])).await?;
+    let known = states(&inside).await?;
+    coin("0x1").await?;
+    let poor = json!({ "to": HURRIED, "amount": "0.50", "idempotency_key": "poor" });
+    let (status, answer) = door.post("/v1/transfers", &poor).await?;
+    assert_eq!((status, states(&inside).await?), (503, known), "{answer}");
+    assert!(answer["detail"].as_str().is_some_and(|said| said.contains("wei for gas")), "{answer}");
+    coin(full.as_str().unwrap_or_default()).await?;
+
+    let later = async || {
+        clock.turn_to(100);
+        Ok(())
+    };
+    let (status, answer) = send_behind_a_sweep(&inside, &door, "late", later).await?;
+    assert_eq!(status, 503, "{answer}");
+    let said = answer["detail"].as_str().unwrap_or_default();
+    assert!(said.contains("not sent") && said.contains("too late"), "{answer}");
+    assert_eq!(sent().await?, before + 2, "both sweeps, and nothing else");
+    assert_eq!(token_balance(&practice.rpc, &practice.usdc, HURRIED).await?, 0);
+    nothing_in_flight(&inside, PATIENCE).await?;
+    assert_eq!(states(&inside).await?, ["void", "void"]);
     assert!(inside.desk.verify().await?.whole);
     inside.close().await;
     Ok(())

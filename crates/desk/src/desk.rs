@@ -7,6 +7,7 @@ use crate::jobs::ClockWatch;
 use crate::place::{Place, Settings, unusable};
 use crate::presence::Attendance;
 use crate::problem::ErrorCode;
+use crate::relays::TreasuryTurn;
 use crate::teller::DeskTeller;
 use crate::trust::Trust;
 use crate::view::{ApprovalCard, Changed, Problem};
@@ -210,7 +211,7 @@ pub(crate) struct Inner {
     /// Wakes the reconciling job before its time.
     pub(crate) reconcile_now: Notify,
     /// Treasury transactions go one after the other, or two would take the same nonce.
-    pub(crate) treasury: Mutex<()>,
+    pub(crate) treasury: Mutex<TreasuryTurn>,
     /// Freezing and thawing go one after the other, each with its latch and its event: otherwise a
     /// thaw under way could open the latch of a freeze that was already promised.
     pub(crate) switch: Mutex<()>,
@@ -354,7 +355,7 @@ impl Desk {
                 places: std::sync::Mutex::default(),
                 challenges: Challenges::default(),
                 reconcile_now: Notify::new(),
-                treasury: Mutex::new(()),
+                treasury: Mutex::default(),
                 switch: Mutex::new(()),
                 clock: Mutex::default(),
                 tasks: TaskTracker::new(),

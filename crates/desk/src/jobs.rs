@@ -8,7 +8,7 @@ use crate::trust::{CONTRADICTS, keep_copy};
 use crate::view::Problem;
 use crate::watch::Watch;
 use futures::StreamExt;
-use imprest_chain::{Chain, ChainError, Finding, Look};
+use imprest_chain::{Chain, ChainError, Contradiction, Finding, Look};
 use imprest_domain::{Authorization, RELEASE_MARGIN_S, SignalKind, Subject};
 use imprest_ledger::{HeadCopy, Ledger, LedgerError, OpenPayment, SettledPayment};
 use std::sync::atomic::Ordering;
@@ -377,7 +377,13 @@ async fn sweeps(desk: &Desk, chain: &Chain, head: u64) -> Result<(), Problem> {
     let ledger = &desk.inner.ledger;
     for open in ledger.open_sweeps().await? {
         let from_block = search_from(desk, chain, head, &open.authorization);
-        match chain.reconcile(&open.authorization, from_block, RELEASE_MARGIN_S).await? {
+        let mut found = chain.reconcile(&open.authorization, from_block, RELEASE_MARGIN_S).await?;
+        if found == Finding::Inconsistent(Contradiction::UsedWithoutLog) {
+            // The log may be older than it should be.
+            let deep = head.saturating_sub(chain.search_blocks_max());
+            found = chain.reconcile(&open.authorization, deep, RELEASE_MARGIN_S).await?;
+        }
+        match found {
             Finding::Settled { tx, block } if is_deep(block, head) => {
                 ledger.settle_sweep(&open.sweep, tx, block).await?;
             }

@@ -15,6 +15,7 @@ use imprest_rails::HostPort;
 use imprest_vault::{KeychainError, KeychainState, VaultError};
 use std::sync::PoisonError;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What a practice agent's float starts with, when its day allows no more: 10 USDC.
 const FIRST_FLOAT_UNITS: u128 = 10_000_000;
@@ -252,7 +253,7 @@ impl Desk {
         let (vault, chain) = (inner.need_vault()?, self.need_chain()?);
         let treasury = vault.treasury_address()?;
         self.fill_practice_treasury().await?;
-        let _alone = inner.treasury.lock().await;
+        let mut turn = inner.treasury.lock().await;
         let held = chain.balance(treasury).await?;
         if held < value {
             let asset = &inner.asset;
@@ -268,7 +269,7 @@ impl Desk {
         }
         let terms = chain.transaction_terms(treasury).await?;
         let terms = imprest_ledger::TransactionTerms {
-            nonce: terms.nonce,
+            nonce: turn.nonce(terms.nonce, Instant::now()),
             gas_limit: terms.gas_limit,
             max_fee_per_gas_wei: terms.max_fee_per_gas_wei,
             max_priority_fee_per_gas_wei: terms.max_priority_fee_per_gas_wei,
@@ -284,6 +285,7 @@ impl Desk {
         };
         inner.ledger.refill_sent(&refill, signed.hash).await?;
         chain.send_raw(&signed.raw).await?;
+        turn.sent(terms.nonce, Instant::now());
         let receipt = chain.wait_receipt(signed.hash, REFILL_WAIT).await?;
         if receipt.ok {
             let deep = wait_depth(&chain, receipt.block, REFILL_WAIT).await?;

@@ -10,12 +10,15 @@ use imprest_chain::{At, AuthorizationEnd, Chain, ChainError};
 use imprest_domain::{Address, Authorization, B256, PaymentId, PaymentState, Units};
 use imprest_ledger::{Agent, LedgerError, OpenPayment, PaymentRecord, TransactionTerms};
 use std::time::Duration;
+use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
 /// How long a transaction may take to reach a block before the owner is told to wait.
 const RELAY_WAIT: Duration = Duration::from_secs(30);
 /// How long cancelling all goes on sending; a command may take three minutes in all.
 const SEND_FOR: Duration = Duration::from_secs(90);
+/// How long a nonce is remembered that no node shows: what was sent before it may be lost.
+const REMEMBERED_FOR: Duration = Duration::from_secs(180);
 
 /// How an attempt to burn a signature ended, as far as it is known.
 enum Burn {
@@ -33,11 +36,38 @@ enum Burn {
     Left,
 }
 
-/// The chain, the treasury, and the next transaction's number as far as it is known.
-pub(crate) struct Relay {
+/// The treasury's turn to send, which one at a time has, and the number of what it sends next: a node
+/// may not show yet what it, or another one, was just given.
+#[derive(Debug, Default)]
+pub(crate) struct TreasuryTurn {
+    /// The next nonce, and since when no node has shown all that was sent before it.
+    next: Option<(u64, Instant)>,
+}
+
+impl TreasuryTurn {
+    /// The next nonce, where a node says it is `told`; what no node has shown for long is forgotten.
+    pub(crate) fn nonce(&mut self, told: u64, now: Instant) -> u64 {
+        let is_over = |(next, since): (u64, Instant)| {
+            told >= next || now.saturating_duration_since(since) >= REMEMBERED_FOR
+        };
+        if self.next.is_some_and(is_over) {
+            self.next = None;
+        }
+        self.next.map_or(told, |(next, _)| next)
+    }
+
+    /// Notes that a node has taken the transaction with this nonce.
+    pub(crate) fn sent(&mut self, nonce: u64, now: Instant) {
+        let since = self.next.map_or(now, |(_, since)| since);
+        self.next = Some((nonce.saturating_add(1), since));
+    }
+}
+
+/// The chain, the treasury, and its turn to send for as long as this is held.
+pub(crate) struct Relay<'a> {
     chain: Chain,
     treasury: Address,
-    next_nonce: u64,
+    turn: MutexGuard<'a, TreasuryTurn>,
 }
 
 impl Desk {
@@ -61,7 +91,6 @@ impl Desk {
             let state = record.state;
             return Err(LedgerError::NothingToCancel { payment, state }.into());
         };
-        let _alone = self.inner.treasury.lock().await;
         let mut relay = self.relay().await?;
         let sent = self.send_cancel(&mut relay, &open).await?;
         let end = self.end_of_cancel(&relay, &open, sent, RELAY_WAIT).await;
@@ -79,7 +108,6 @@ impl Desk {
         if open.is_empty() {
             return Ok(Vec::new());
         }
-        let _alone = self.inner.treasury.lock().await;
         let mut relay = self.relay().await?;
         let until = Instant::now() + SEND_FOR;
         let mut sent = Vec::with_capacity(open.len());
@@ -110,15 +138,20 @@ impl Desk {
         self.inner.changed(&["overview", "activity", "agents"]);
     }
 
-    /// The way to the chain. Whoever holds it holds the treasury's lock.
-    pub(crate) async fn relay(&self) -> Result<Relay, Problem> {
+    /// The way to the chain, once it is the caller's turn.
+    pub(crate) async fn relay(&self) -> Result<Relay<'_>, Problem> {
+        let turn = self.inner.treasury.lock().await;
         let (vault, chain) = (self.inner.need_vault()?, self.need_chain()?);
         let treasury = vault.treasury_address()?;
-        Ok(Relay { chain, treasury, next_nonce: 0 })
+        Ok(Relay { chain, treasury, turn })
     }
 
     /// Signs and sends one cancellation, unless the chain has an end of the payment already.
-    async fn send_cancel(&self, relay: &mut Relay, open: &OpenPayment) -> Result<Burn, Problem> {
+    async fn send_cancel(
+        &self,
+        relay: &mut Relay<'_>,
+        open: &OpenPayment,
+    ) -> Result<Burn, Problem> {
         let inner = &self.inner;
         if let Some(end) = self.end_on_chain(&relay.chain, &open.authorization).await? {
             return Ok(end);
@@ -134,15 +167,14 @@ impl Desk {
         };
         let signed = inner.need_vault()?.sign_cancel(grant).map_err(|refused| refused.error)?;
         inner.ledger.cancel_sent(&open.payment, signed.hash).await?;
-        relay.chain.send_raw(&signed.raw).await?;
-        relay.next_nonce = terms.nonce.saturating_add(1);
+        relay.send(&signed.raw, terms).await?;
         Ok(Burn::Sent(signed.hash))
     }
 
     /// What became of a cancellation that was sent; anything else stays what it is.
     async fn end_of_cancel(
         &self,
-        relay: &Relay,
+        relay: &Relay<'_>,
         open: &OpenPayment,
         burn: Burn,
         patience: Duration,
@@ -230,7 +262,6 @@ impl Desk {
 
     async fn sweep_units(&self, agent: &Agent, amount: Option<Units>) -> Result<(), Problem> {
         let inner = &self.inner;
-        let _alone = inner.treasury.lock().await;
         let mut relay = self.relay().await?;
         let on_chain = relay.chain.balance(agent.address).await?;
         let terms = relay.terms().await?;
@@ -250,7 +281,7 @@ impl Desk {
         };
         inner.ledger.sweep_sent(&sweep, signed.hash).await?;
         inner.changed(&["overview", "agents"]);
-        relay.chain.send_raw(&signed.raw).await?;
+        relay.send(&signed.raw, terms).await?;
         let receipt = relay.chain.wait_receipt(signed.hash, RELAY_WAIT).await?;
         inner.reconcile_now.notify_one();
         if !receipt.ok {
@@ -290,34 +321,55 @@ impl Desk {
     }
 }
 
-impl Relay {
-    /// The most that the next transaction costs, in wei.
-    pub(crate) async fn fee_max_wei(&self) -> Result<U256, Problem> {
-        Ok(self.chain.relay_terms(self.treasury).await?.fee_max_wei())
-    }
-
-    /// What the treasury's next transaction states. A node may not know yet of one that another node
-    /// was just given, so the number never goes back.
+impl Relay<'_> {
+    /// What the treasury's next transaction states.
     pub(crate) async fn terms(&mut self) -> Result<TransactionTerms, Problem> {
         let found = self.chain.relay_terms(self.treasury).await?;
-        let held_wei = self.chain.gas_balance_wei(self.treasury).await?;
-        if held_wei < found.fee_max_wei() {
-            return Err(Problem::new(
-                ErrorCode::Conflict,
-                format!(
-                    "The treasury holds {held_wei} wei for gas, and up to {} are needed.",
-                    found.fee_max_wei()
-                ),
-                "Send some of the network’s own coin to its address; `imprest fund` shows it.",
-            ));
-        }
+        need_coin(&self.chain, self.treasury, found.fee_max_wei()).await?;
         Ok(TransactionTerms {
-            nonce: found.nonce.max(self.next_nonce),
+            nonce: self.turn.nonce(found.nonce, Instant::now()),
             gas_limit: found.gas_limit,
             max_fee_per_gas_wei: found.max_fee_per_gas_wei,
             max_priority_fee_per_gas_wei: found.max_priority_fee_per_gas_wei,
         })
     }
+
+    /// Hands the signed transaction of these terms to a node.
+    pub(crate) async fn send(
+        &mut self,
+        raw: &[u8],
+        terms: TransactionTerms,
+    ) -> Result<(), ChainError> {
+        self.chain.send_raw(raw).await?;
+        self.turn.sent(terms.nonce, Instant::now());
+        Ok(())
+    }
+
+    /// Whether an authorisation can be used no more: it was, or it is burnt.
+    pub(crate) async fn is_spent(&self, authorization: &Authorization) -> Result<bool, ChainError> {
+        let (from, nonce) = (authorization.from, authorization.nonce);
+        self.chain.authorization_state(from, nonce, At::Latest).await
+    }
+}
+
+/// Whether the treasury holds so much of the network's own coin, in wei.
+///
+/// # Errors
+/// `conflict` when it does not, or when no node tells.
+pub(crate) async fn need_coin(
+    chain: &Chain,
+    treasury: Address,
+    fee_max_wei: U256,
+) -> Result<(), Problem> {
+    let held_wei = chain.gas_balance_wei(treasury).await?;
+    if held_wei >= fee_max_wei {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ErrorCode::Conflict,
+        format!("The treasury holds {held_wei} wei for gas, and up to {fee_max_wei} are needed."),
+        "Send some of the network’s own coin to its address; `imprest fund` shows it.",
+    ))
 }
 
 /// How an attempt ended: its word, the transaction that decided it, and what that means.
@@ -379,5 +431,25 @@ mod tests {
             assert_eq!((end, transaction.is_some()), (word, has_transaction));
             assert!(sentence.contains(part) && sentence.ends_with('.'), "{sentence}");
         }
+    }
+
+    /// Nodes that do not show what waits say the same number again and again.
+    #[tokio::test]
+    async fn no_number_is_given_twice_and_none_is_waited_for_for_ever() {
+        let (mut turn, start) = (TreasuryTurn::default(), Instant::now());
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        for (nonce, seconds) in [(7, 0), (8, 1), (9, 100)] {
+            assert_eq!(turn.nonce(7, at(seconds)), nonce, "after {seconds} s");
+            turn.sent(nonce, at(seconds));
+        }
+        assert_eq!(turn.nonce(7, at(179)), 10, "what was not sent takes no number");
+        assert_eq!(turn.nonce(7, at(180)), 7, "what no node has shown for so long is lost");
+        turn.sent(7, at(200));
+        assert_eq!(turn.nonce(12, at(201)), 12, "somebody else has sent meanwhile");
+        turn.sent(12, at(300));
+        assert_eq!(turn.nonce(12, at(450)), 13, "its time begins anew");
+        assert_eq!(turn.nonce(u64::MAX, at(451)), u64::MAX);
+        turn.sent(u64::MAX, at(451));
+        assert_eq!(turn.nonce(0, at(452)), u64::MAX, "no number is too large");
     }
 }

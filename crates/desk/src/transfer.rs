@@ -4,18 +4,25 @@
 use crate::desk::{Desk, Inner};
 use crate::pay::{QUESTION_FOR, deadline, internal, locked};
 use crate::problem::ledger_failure;
+use crate::relays::{Relay, need_coin};
 use crate::view::Problem;
+use alloy_primitives::U256;
+use imprest_chain::ChainError;
 use imprest_domain::{
-    Address, AgentId, B256, Intent, Payee, PaymentId, Units, plain, plain_line, read_address,
+    Address, AgentId, B256, Intent, Payee, PaymentId, PaymentState, Units, ValidityWindow, plain,
+    plain_line, read_address,
 };
 use imprest_gateway::wire::{FetchAnswer, FetchStatus, TransferRequest};
 use imprest_gateway::{Failure, FailureCode};
-use imprest_ledger::{GasTerms, Grant, Order, Reserved, TransactionTerms};
+use imprest_ledger::{Delivery, GasTerms, Grant, Order, Reserved, TransactionTerms};
 use imprest_vault::{Treasury, VaultError};
 use sha2::{Digest, Sha256};
 
 /// The method that stands in the books where a payment has one of HTTP.
 const METHOD: &str = "TRANSFER";
+/// How long a signature has to be good for when it is made, in seconds: a transaction takes some
+/// blocks, and one that comes too late costs gas and moves nothing.
+const LEFT_S_MIN: u64 = 30;
 
 /// A transfer whose form was checked.
 struct Checked {
@@ -91,10 +98,9 @@ impl Desk {
     async fn sign_and_relay(&self, grant: Grant) -> Result<(), Failure> {
         let inner = &self.inner;
         let payment = grant.payment().clone();
-        let _alone = inner.treasury.lock().await;
-        let terms = match self.terms_within(&grant).await {
-            Ok(terms) => terms,
-            Err(problem) => return self.not_sent(grant, problem.to_string()).await,
+        let (mut relay, terms) = match self.turn_for(&grant).await {
+            Ok(turn) => turn,
+            Err(why) => return self.not_sent(grant, why).await,
         };
         let vault = inner.vault().ok_or_else(locked)?;
         let signed = match vault.sign_relayed(grant, terms) {
@@ -108,15 +114,47 @@ impl Desk {
             }
         };
         inner.ledger.relay_sent(&payment, signed.hash).await.map_err(ledger_failure)?;
-        if let Some(chain) = inner.chain()
-            && let Err(error) = chain.send_raw(&signed.raw).await
-        {
-            // The node may have it all the same: only the chain tells, and until then it is spent.
-            tracing::warn!(%error, %payment, "a transfer may not have been sent");
+        if let Err(error) = relay.send(&signed.raw, terms).await {
+            self.note_unsent(&payment, error).await?;
         }
         inner.reconcile_now.notify_one();
         inner.changed(&["overview", "activity", "agents", "status"]);
         Ok(())
+    }
+
+    /// A node may have it in spite of what it says: only the chain tells, and until then it is spent.
+    async fn note_unsent(&self, payment: &PaymentId, error: ChainError) -> Result<(), Failure> {
+        tracing::warn!(%error, %payment, "a transfer may not have been sent");
+        let ChainError::Refused { message, .. } = error else { return Ok(()) };
+        let why = format!("the network’s node refused the treasury’s transaction: {message}");
+        let delivery = Delivery::Unknown { status: None, why: plain_line(&why, 300) };
+        self.inner.ledger.record_delivery(payment, delivery).await.map_err(ledger_failure)
+    }
+
+    /// The treasury's turn, and what its transaction states. Others may have had the turn for minutes
+    /// before, so that what is over by now, or costs more than was granted, is not signed.
+    async fn turn_for(&self, grant: &Grant) -> Result<(Relay<'_>, TransactionTerms), String> {
+        let mut relay = self.relay().await.map_err(|problem| problem.to_string())?;
+        let ledger = &self.inner.ledger;
+        let held = ledger.payment(grant.payment()).await.map_err(|error| error.to_string())?;
+        if held.state != PaymentState::Held {
+            return Err(format!("It is {} by now.", held.state.word()));
+        }
+        let now_s = u64::try_from(ledger.now().as_second()).unwrap_or_default();
+        if is_late(grant.authorization().window, now_s) {
+            return Err("The treasury’s turn came too late for it.".into());
+        }
+        if relay.is_spent(grant.authorization()).await.map_err(|error| error.to_string())? {
+            return Err("It was cancelled before it was signed.".into());
+        }
+        let terms = relay.terms().await.map_err(|problem| problem.to_string())?;
+        let granted = grant.fee_max_wei().unwrap_or_default().get();
+        let most = granted.checked_div(terms.gas_limit.into()).unwrap_or_default();
+        // Less than the network's fee would stand in the way of all that the treasury sends next.
+        if terms.max_fee_per_gas_wei > most {
+            return Err("The network’s fee has risen since it was granted.".into());
+        }
+        Ok((relay, terms))
     }
 
     async fn not_sent(&self, grant: Grant, why: String) -> Result<(), Failure> {
@@ -128,22 +166,6 @@ impl Desk {
         self.inner.ledger.void(grant, why).await.map_err(ledger_failure)?;
         self.inner.changed(&["overview", "activity", "agents"]);
         Err(told)
-    }
-
-    /// What the treasury's transaction states, within what the grant allows: where fees have risen
-    /// since, it offers what was granted and may have to wait.
-    async fn terms_within(&self, grant: &Grant) -> Result<TransactionTerms, Problem> {
-        let terms = self.relay().await?.terms().await?;
-        let granted = grant.fee_max_wei().unwrap_or_default().get();
-        let most = granted.checked_div(terms.gas_limit.into()).unwrap_or_default();
-        let max_fee_per_gas_wei = terms.max_fee_per_gas_wei.min(most);
-        Ok(TransactionTerms {
-            max_fee_per_gas_wei,
-            max_priority_fee_per_gas_wei: terms
-                .max_priority_fee_per_gas_wei
-                .min(max_fee_per_gas_wei),
-            ..terms
-        })
     }
 
     /// The most that taking a transfer to the chain costs now, and the most that a day may cost.
@@ -161,14 +183,23 @@ impl Desk {
                 "The treasury’s key is not at this desk, so it takes no transfer to the chain.";
             return Err(unavailable(what.into()));
         }
-        let relay = self.relay().await.map_err(|problem| unavailable(problem.message))?;
-        let fee_max_wei =
-            relay.fee_max_wei().await.map_err(|problem| unavailable(problem.message))?;
+        let fee_max_wei = self.fee_with_spare().await.map_err(|why| unavailable(why.message))?;
         let fee_max_wei =
             u128::try_from(fee_max_wei).ok().and_then(|wei| Units::new(wei).ok()).ok_or_else(
                 || unavailable("The network asks for more gas than any day allows.".into()),
             )?;
         Ok(GasTerms { fee_max_wei, per_day_wei: self.inner.network.gas_wei_per_day })
+    }
+
+    /// What a transfer costs at most now and a quarter more, in wei: fees rise until it is the
+    /// treasury's turn. The treasury holds as much.
+    async fn fee_with_spare(&self) -> Result<U256, Problem> {
+        let (vault, chain) = (self.inner.need_vault()?, self.need_chain()?);
+        let treasury = vault.treasury_address()?;
+        let now_wei = chain.relay_terms(treasury).await?.fee_max_wei();
+        let with_spare = now_wei.saturating_add(now_wei / U256::from(4));
+        need_coin(&chain, treasury, with_spare).await?;
+        Ok(with_spare)
     }
 
     /// The order that the owner is asked about, anew: the same transfer, at the gas of this moment.
@@ -259,5 +290,22 @@ impl Inner {
             kept_request: Some(serde_json::to_vec(asked).map_err(|e| internal(&e))?),
             credential: None,
         })
+    }
+}
+
+/// Whether too little of a window is left at this second since 1970 to begin with a transfer.
+fn is_late(window: ValidityWindow, now_s: u64) -> bool {
+    window.valid_before_s.saturating_sub(now_s) < LEFT_S_MIN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_begins_while_half_a_minute_is_left() {
+        let window = ValidityWindow { valid_after_s: 400, valid_before_s: 1_120 };
+        assert!(!is_late(window, 1_000) && !is_late(window, 1_090));
+        assert!(is_late(window, 1_091) && is_late(window, 1_120) && is_late(window, u64::MAX));
     }
 }

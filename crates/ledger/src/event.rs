@@ -70,6 +70,15 @@ pub struct GasTerms {
     pub per_day_wei: Units,
 }
 
+/// What one transfer counts with in the treasury's gas of a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GasCounted {
+    /// The day of UTC, as the counters name it.
+    pub day: String,
+    /// How much, in wei.
+    pub wei: Units,
+}
+
 /// Reads over a text that no replay looks at.
 fn left_in_the_log<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     IgnoredAny::deserialize(deserializer)?;
@@ -339,6 +348,9 @@ events! {
         payment: PaymentId,
         /// Why nothing was signed, in a few words.
         why: String,
+        /// What the day of its hold counts less for the treasury's gas.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gas: Option<GasCounted>,
     }
     /// The payee answered, or did not.
     PaymentDelivered "payment_delivered" {

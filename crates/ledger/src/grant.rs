@@ -1,5 +1,6 @@
 //! Grants: leave to sign, which only a committed hold can give.
 
+use crate::event::GasCounted;
 use alloy_primitives::{Address, B256};
 use imprest_domain::{Asset, Authorization, PaymentId, RefillId, SweepId, Units};
 
@@ -15,14 +16,14 @@ pub struct Grant {
     pub(crate) account: u32,
     pub(crate) authorization: Authorization,
     pub(crate) asset: Asset,
-    pub(crate) fee_max_wei: Option<Units>,
+    pub(crate) gas: Option<GasCounted>,
 }
 
 impl Grant {
     /// What the treasury may pay at most for taking it to the chain, in wei; nothing where that is
     /// the payee's part.
     pub fn fee_max_wei(&self) -> Option<Units> {
-        self.fee_max_wei
+        self.gas.as_ref().map(|gas| gas.wei)
     }
 
     /// The payment the hold belongs to.

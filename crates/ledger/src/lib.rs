@@ -45,8 +45,8 @@ pub use agents::{Agent, NewAgent};
 pub use clock::{CLOCK_TOLERANCE, Clock};
 pub use error::LedgerError;
 pub use event::{
-    Answer, Carried, Delivery, Event, GasTerms, Head, HourSet, Later, Order, SharedHold,
-    SignalAnswer,
+    Answer, Carried, Delivery, Event, GasCounted, GasTerms, Head, HourSet, Later, Order,
+    SharedHold, SignalAnswer,
 };
 pub use facts::Alarm;
 pub use found::{FoundSpend, StrangerSpend};

@@ -1,12 +1,12 @@
 //! Deciding and reserving: one transaction, and the one place a [`Grant`] is made.
 
 use crate::error::LedgerError;
-use crate::event::{Answer, Event, Later, Order, SharedHold};
+use crate::event::{Answer, Event, GasCounted, Later, Order, SharedHold};
 use crate::facts::{Alarm, Facts, Sighting};
 use crate::rows::*;
 use crate::signals;
 use crate::store::Tx;
-use crate::{Grant, Ledger, fresh_tail, read, turned_down};
+use crate::{Grant, Ledger, apply, fresh_tail, read, turned_down};
 use alloy_primitives::B256;
 use imprest_domain::{
     ApprovalId, Asset, Authorization, Effect, Outcome, PayeeStanding, PaymentId, Reason,
@@ -104,24 +104,19 @@ impl Ledger {
         question_for: SignedDuration,
     ) -> Result<Reserved, LedgerError> {
         let (alarm, registry) = (alarm.into(), asset.clone());
-        let fee_max_wei = order.gas.map(|gas| gas.fee_max_wei);
         let step = self
             .store
             .write(move |tx| decide_and_hold(tx, order, &registry, alarm, question_for))
             .await?;
         // The transaction is on the disk: only now may leave to sign come into being.
         Ok(match step {
-            Step::Held { payment, verdict, account, authorization } => Reserved::Granted {
-                grant: Grant {
-                    payment: payment.clone(),
-                    account,
-                    authorization,
-                    asset,
-                    fee_max_wei,
-                },
-                payment,
-                verdict,
-            },
+            Step::Held { payment, verdict, account, held: (authorization, gas) } => {
+                Reserved::Granted {
+                    grant: Grant { payment: payment.clone(), account, authorization, asset, gas },
+                    payment,
+                    verdict,
+                }
+            }
             Step::Asked { payment, approval, verdict } => {
                 Reserved::Asked { payment, approval, verdict }
             }
@@ -146,22 +141,17 @@ impl Ledger {
         alarm: impl Into<Alarm>,
     ) -> Result<Approved, LedgerError> {
         let (approval, alarm, registry) = (approval.clone(), alarm.into(), asset.clone());
-        let fee_max_wei = fresh.gas.map(|gas| gas.fee_max_wei);
         let step = self
             .store
             .write(move |tx| approve_and_hold(tx, approval, fresh, &registry, alarm))
             .await?;
         Ok(match step {
-            ApprovedStep::Held { payment, account, authorization } => Approved::Granted {
-                grant: Grant {
-                    payment: payment.clone(),
-                    account,
-                    authorization,
-                    asset,
-                    fee_max_wei,
-                },
-                payment,
-            },
+            ApprovedStep::Held { payment, account, held: (authorization, gas) } => {
+                Approved::Granted {
+                    grant: Grant { payment: payment.clone(), account, authorization, asset, gas },
+                    payment,
+                }
+            }
             ApprovedStep::Refused { payment, verdict } => Approved::Refused { payment, verdict },
             ApprovedStep::Changed { payment } => Approved::Changed { payment },
         })
@@ -188,12 +178,21 @@ impl Ledger {
             .await
     }
 
-    /// Gives back a hold whose grant was never signed; the grant itself is the proof.
+    /// Gives back a hold whose grant was never signed, and the gas it counted with; the grant itself
+    /// is the proof. Ended already is no error.
     ///
     /// # Errors
     /// When the write fails; the hold then stays until the chain's clock frees it.
     pub async fn void(&self, grant: Grant, why: String) -> Result<(), LedgerError> {
-        self.record(Event::PaymentVoided { payment: grant.payment, why }).await.map(|_| ())
+        let Grant { payment, gas, .. } = grant;
+        self.store
+            .write(move |tx| {
+                if !tx.books.payment(&payment)?.state.is_final() {
+                    tx.append(Event::PaymentVoided { payment, why, gas })?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// The owner says no.
@@ -242,8 +241,11 @@ impl Ledger {
     }
 }
 
+/// What a hold lets be signed, and what it counts with in the day's gas.
+type Held = (Authorization, Option<GasCounted>);
+
 enum Step {
-    Held { payment: PaymentId, verdict: Verdict, account: u32, authorization: Authorization },
+    Held { payment: PaymentId, verdict: Verdict, account: u32, held: Held },
     Asked { payment: PaymentId, approval: ApprovalId, verdict: Verdict },
     Refused { payment: PaymentId, verdict: Verdict },
     Known { payment: PaymentId },
@@ -294,8 +296,8 @@ fn decide_and_hold(
         Outcome::Deny => refuse(tx, payment, order, verdict),
         Outcome::Ask => ask(tx, payment, order, verdict, question_for),
         Outcome::Allow => {
-            let authorization = hold(tx, &facts, payment.clone(), order, &verdict)?;
-            Ok(Step::Held { payment, verdict, account: facts.agent.account, authorization })
+            let held = hold(tx, &facts, payment.clone(), order, &verdict)?;
+            Ok(Step::Held { payment, verdict, account: facts.agent.account, held })
         }
     }
 }
@@ -370,7 +372,7 @@ fn is_hard(verdict: &Verdict) -> bool {
 }
 
 enum ApprovedStep {
-    Held { payment: PaymentId, account: u32, authorization: Authorization },
+    Held { payment: PaymentId, account: u32, held: Held },
     Refused { payment: PaymentId, verdict: Verdict },
     Changed { payment: PaymentId },
 }
@@ -411,8 +413,8 @@ fn approve_and_hold(
     }
     // The owner has seen what was odd about this payee and says yes to it.
     signals::answered_by_approval(tx, &seen)?;
-    let authorization = hold(tx, &facts, payment.clone(), fresh, &verdict)?;
-    Ok(ApprovedStep::Held { payment, account: facts.agent.account, authorization })
+    let held = hold(tx, &facts, payment.clone(), fresh, &verdict)?;
+    Ok(ApprovedStep::Held { payment, account: facts.agent.account, held })
 }
 
 /// The nonce to sign: a random one, or the one that the payee's protocol prescribes.
@@ -443,7 +445,7 @@ fn hold(
     payment: PaymentId,
     order: Order,
     verdict: &Verdict,
-) -> Result<Authorization, LedgerError> {
+) -> Result<Held, LedgerError> {
     if tx.clock_behind {
         return Err(LedgerError::ClockBehind);
     }
@@ -467,6 +469,7 @@ fn hold(
             Some(SharedHold { shared: row.shared.clone(), spans })
         }
     };
+    let gas = order.gas;
     tx.append(Event::PaymentHeld {
         payment,
         order,
@@ -475,7 +478,8 @@ fn hold(
         spans,
         shared,
     })?;
-    Ok(authorization)
+    let day = apply::gas_day(tx.head.at_ms);
+    Ok((authorization, gas.map(|gas| GasCounted { day, wei: gas.fee_max_wei })))
 }
 
 /// The payment an agent's key already stands for.

@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use imprest_domain::{Address, B256, NewPayeeRule, Payee, PaymentState, ReasonCode};
-use imprest_ledger::{GasTerms, LedgerError, Order, Reserved};
+use imprest_ledger::{Delivery, GasTerms, Grant, LedgerError, Order, Reserved};
 use jiff::SignedDuration;
 
 const KNOWN: Address = alloy_primitives::address!("1234aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabcd");
@@ -139,5 +139,66 @@ async fn the_treasury_pays_for_so_much_a_day_and_no_more() {
     desk.whole().await;
     hands.turn(SignedDuration::from_hours(12));
     assert_eq!(verdict(&desk.ask(transfer(&desk, KNOWN, 1)).await).0, "granted");
+    desk.whole().await;
+}
+
+async fn granted(desk: &Desk) -> Grant {
+    match desk.ask(transfer(desk, KNOWN, 1)).await {
+        Reserved::Granted { grant, .. } => grant,
+        other => panic!("not granted: {other:?}"),
+    }
+}
+
+/// The gas of each day.
+fn gas(desk: &Desk) -> Vec<String> {
+    desk.rows("SELECT label, held, settled FROM counters WHERE holder = 'gas' ORDER BY label")
+}
+
+#[tokio::test]
+async fn what_was_never_signed_costs_no_gas_of_the_day_it_was_held_in() {
+    let hands = Hands::at("2026-11-22T23:59:30Z");
+    let desk = steward(&hands).await;
+    let (first, second) = (granted(&desk).await, granted(&desk).await);
+    assert_eq!(gas(&desk), ["2026-11-22|0|80"]);
+    desk.ledger.void(first, "its turn came too late".into()).await.expect("voids");
+    assert_eq!(gas(&desk), ["2026-11-22|0|40"]);
+    let third = granted(&desk).await;
+    assert_eq!(verdict(&desk.ask(transfer(&desk, KNOWN, 1)).await).0, "refused");
+    hands.turn(SignedDuration::from_mins(1));
+    let fourth = granted(&desk).await;
+    desk.ledger.void(second, "its turn came too late".into()).await.expect("voids");
+    assert_eq!(gas(&desk), ["2026-11-22|0|40", "2026-11-23|0|40"]);
+    desk.whole().await;
+    // What the chain has ended stays ended, and what is signed costs what it costs.
+    let payment = third.payment().clone();
+    desk.ledger.expire(&payment, 9).await.expect("expires");
+    desk.ledger.void(third, "too late".into()).await.expect("it has ended");
+    assert_eq!(desk.ledger.payment(&payment).await.expect("reads").state, PaymentState::Expired);
+    desk.ledger.relay_sent(fourth.payment(), tx(1)).await.expect("records");
+    desk.ledger.expire(fourth.payment(), 10).await.expect("expires");
+    let desk = desk.again().await;
+    assert_eq!(gas(&desk), ["2026-11-22|0|40", "2026-11-23|0|40"]);
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn what_a_node_refused_stays_held_and_says_nothing_against_the_payee() {
+    let desk = steward(&noon()).await;
+    for hours in 0..3 {
+        let mut order = transfer(&desk, KNOWN, 1);
+        order.gas = Some(GasTerms { fee_max_wei: units(1), per_day_wei: units(100) });
+        let Reserved::Granted { payment, .. } = desk.ask(order).await else {
+            panic!("not granted")
+        };
+        desk.ledger.relay_sent(&payment, tx(hours)).await.expect("records");
+        let refused = Delivery::Unknown { status: None, why: "the node refused it".into() };
+        desk.ledger.record_delivery(&payment, refused).await.expect("records");
+        let record = desk.ledger.payment(&payment).await.expect("reads");
+        assert_eq!(record.state, PaymentState::Unknown);
+        assert_eq!(record.transaction, Some(tx(hours).to_string()));
+        assert_eq!(record.note.as_deref(), Some("the node refused it"));
+    }
+    assert_eq!(desk.ledger.balance(&desk.agent.id).await.expect("reads").held, units(3));
+    assert!(desk.ledger.signals(10).await.expect("reads").is_empty());
     desk.whole().await;
 }

@@ -58,9 +58,14 @@ impl Books {
             Event::PaymentHeld { payment, order, authorization, spans, shared, .. } => {
                 self.hold(payment, order, &authorization, (spans, shared), place)
             }
-            Event::PaymentVoided { payment, why } => {
+            Event::PaymentVoided { payment, why, gas } => {
                 let row = self.step(&payment, PaymentState::Void, place)?;
                 self.release(&row, true, place)?;
+                if let Some(gas) = gas {
+                    let counter = self.counter_of(GAS, Window::Day, &gas.day)?;
+                    let gone = || LedgerError::damaged("gas that no day counts");
+                    counter.settled = counter.settled.checked_sub(gas.wei).ok_or_else(gone)?;
+                }
                 self.put(PaymentRow { note: Some(why), ..row });
                 Ok(())
             }
@@ -255,7 +260,8 @@ impl Books {
             row.state = row.state.to(to)?;
         }
         row.updated_ms = place.at_ms;
-        if to == PaymentState::Unknown {
+        // Whoever is sent money owes nothing for it.
+        if to == PaymentState::Unknown && !row.payee().is_transfer() {
             let origin = row.origin.clone();
             self.tally(Subject::Payee { origin }, SignalKind::Undelivered, place)?;
         }
