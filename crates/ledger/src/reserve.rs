@@ -9,8 +9,8 @@ use crate::store::Tx;
 use crate::{Grant, Ledger, apply, fresh_tail, read, turned_down};
 use alloy_primitives::B256;
 use imprest_domain::{
-    ApprovalId, Asset, Authorization, Effect, Outcome, PayeeStanding, PaymentId, Reason,
-    ReasonCode, Remedy, ValidityWindow, Verdict,
+    ApprovalId, Asset, Authorization, Effect, Outcome, PayeeStanding, PaymentId, PaymentState,
+    Reason, ReasonCode, Remedy, ValidityWindow, Verdict,
 };
 use jiff::SignedDuration;
 
@@ -179,18 +179,19 @@ impl Ledger {
     }
 
     /// Gives back a hold whose grant was never signed, and the gas it counted with; the grant itself
-    /// is the proof. Ended already is no error.
+    /// is the proof. One that the chain's clock has freed already needs nothing.
     ///
     /// # Errors
-    /// When the write fails; the hold then stays until the chain's clock frees it.
+    /// [`LedgerError::Transition`] for a payment that is beyond that, or a failed write; the hold then
+    /// stays until the chain's clock frees it.
     pub async fn void(&self, grant: Grant, why: String) -> Result<(), LedgerError> {
         let Grant { payment, gas, .. } = grant;
         self.store
             .write(move |tx| {
-                if !tx.books.payment(&payment)?.state.is_final() {
-                    tx.append(Event::PaymentVoided { payment, why, gas })?;
+                if tx.books.payment(&payment)?.state == PaymentState::Expired {
+                    return Ok(());
                 }
-                Ok(())
+                tx.append(Event::PaymentVoided { payment, why, gas }).map(|_| ())
             })
             .await
     }

@@ -279,9 +279,10 @@ impl Desk {
         let Some(place) = chosen(at_hand, pick) else { return Ok(()) };
         let Some(grant) = self.grants.remove(&place) else { return Ok(()) };
         let answer = self.ledger.void(grant, "not signed".into()).await;
-        let state = self.books.payments[place].state;
-        if state != PaymentState::Held {
-            return refused_as_no_step("void", answer);
+        match self.books.payments[place].state {
+            PaymentState::Held => {}
+            PaymentState::Expired => return answer.map_err(unexpected("voiding what is free")),
+            _ => return refused_as_no_step("void", answer),
         }
         answer.map_err(unexpected("voiding"))?;
         self.saw("voided");
