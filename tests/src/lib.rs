@@ -39,7 +39,7 @@ pub use merchant::{
 pub use permissions::not_bound_by_permissions;
 pub use relay::RelayNode;
 #[cfg(target_os = "linux")]
-pub use session::{DesktopSession, until};
+pub use session::{DesktopSession, comes_true, until};
 #[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;
 pub use started::Started;

@@ -232,6 +232,27 @@ pub fn until<T>(
     }
 }
 
+/// As [`until`], for looking that takes a while itself.
+///
+/// # Errors
+/// When looking fails, or it is not so within `patience`.
+pub async fn comes_true(
+    what: &str,
+    patience: Duration,
+    mut is_so: impl AsyncFnMut() -> Result<bool, Obstacle>,
+) -> Result<(), Obstacle> {
+    let end = Instant::now() + patience;
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    while !is_so().await? {
+        if Instant::now() > end {
+            let waited_s = patience.as_secs();
+            return Err(Obstacle::new(format!("It does not come to this in {waited_s} s: {what}")));
+        }
+        tick.tick().await;
+    }
+    Ok(())
+}
+
 /// Asks a program to end, as a shutting-down system does, and ends it if it does not.
 pub(crate) fn end(child: &mut Child) {
     if let Some(id) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {

@@ -3,12 +3,12 @@
 use imprest_desk::backup::{inspect, restore};
 use imprest_desk::view::{ActivityFilter, BudgetForm, DeskStatus};
 use imprest_desk::{Desk, Keychain, SecretText};
-use imprest_tests::{DialledClock, Inside, Obstacle, PASSPHRASE, rpc, token_balance};
+use imprest_tests::{DialledClock, Inside, Obstacle, PASSPHRASE, comes_true, rpc, token_balance};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The backup's own passphrase; the vault's is another.
@@ -111,17 +111,9 @@ fn note(status: &DeskStatus) -> &str {
 
 async fn until(
     what: &str,
-    is_so: impl AsyncFn() -> Result<bool, Obstacle>,
+    is_so: impl AsyncFnMut() -> Result<bool, Obstacle>,
 ) -> Result<(), Obstacle> {
-    let end = Instant::now() + PATIENCE;
-    let mut tick = tokio::time::interval(Duration::from_millis(100));
-    while !is_so().await? {
-        if Instant::now() > end {
-            return Err(Obstacle::new(format!("It does not come to this: {what}")));
-        }
-        tick.tick().await;
-    }
-    Ok(())
+    comes_true(what, PATIENCE, is_so).await
 }
 
 /// What the agent has spent of its lifetime limit, by the books.

@@ -2,9 +2,11 @@
 //! looks odd, and what a limit would have done.
 
 use imprest_desk::view::{BudgetForm, SignalView};
-use imprest_tests::{DialledClock, HttpDoor, Inside, Obstacle, Till, rpc, token_balance};
+use imprest_tests::{
+    DialledClock, HttpDoor, Inside, Obstacle, Till, comes_true, rpc, token_balance,
+};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -41,19 +43,11 @@ async fn open_signals(inside: &Inside) -> Result<Vec<SignalView>, Obstacle> {
 }
 
 /// Waits until something is so.
-async fn until<F: Future<Output = Result<bool, Obstacle>>>(
+async fn until(
     what: &str,
-    mut is_so: impl FnMut() -> F,
+    is_so: impl AsyncFnMut() -> Result<bool, Obstacle>,
 ) -> Result<(), Obstacle> {
-    let end = Instant::now() + PATIENCE;
-    let mut tick = tokio::time::interval(Duration::from_millis(100));
-    while !is_so().await? {
-        if Instant::now() > end {
-            return Err(Obstacle::new(format!("It does not come to this: {what}")));
-        }
-        tick.tick().await;
-    }
-    Ok(())
+    comes_true(what, PATIENCE, is_so).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

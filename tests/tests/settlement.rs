@@ -3,11 +3,11 @@
 
 use imprest_desk::view::BudgetForm;
 use imprest_tests::{
-    HttpDoor, Inside, Late, Merchant, Obstacle, PracticeAddresses, RelayNode, Till, rpc,
-    token_balance,
+    HttpDoor, Inside, Late, Merchant, Obstacle, PracticeAddresses, RelayNode, Till, comes_true,
+    rpc, token_balance,
 };
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const PAY_TO: &str = "0x00000000000000000000000000000000000000AB";
@@ -89,17 +89,9 @@ impl Scene {
     async fn until(
         &self,
         what: &str,
-        mut is_so: impl AsyncFnMut() -> Result<bool, Obstacle>,
+        is_so: impl AsyncFnMut() -> Result<bool, Obstacle>,
     ) -> Result<(), Obstacle> {
-        let end = Instant::now() + PATIENCE;
-        let mut tick = tokio::time::interval(Duration::from_millis(200));
-        while !is_so().await? {
-            if Instant::now() > end {
-                return Err(Obstacle::new(format!("waited {} s for {what}", PATIENCE.as_secs())));
-            }
-            tick.tick().await;
-        }
-        Ok(())
+        comes_true(what, PATIENCE, is_so).await
     }
 
     /// What the agent's day holds: spent and in flight.

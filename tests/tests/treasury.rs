@@ -3,8 +3,8 @@
 
 use imprest_desk::view::{ActivityFilter, BudgetForm};
 use imprest_tests::{
-    Desk, DialledClock, HttpDoor, Inside, Obstacle, PASSPHRASE, PracticeAddresses, Till, rpc,
-    token_balance,
+    Desk, DialledClock, HttpDoor, Inside, Obstacle, PASSPHRASE, PracticeAddresses, Till,
+    comes_true as until, rpc, token_balance,
 };
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
@@ -36,23 +36,6 @@ fn steward() -> BudgetForm {
 /// Buys without waiting for the owner or the chain.
 async fn ask(door: &HttpDoor, url: &str, key: &str) -> Result<Value, Obstacle> {
     door.fetch(&json!({ "url": url, "idempotency_key": key, "wait_ms": 0 })).await
-}
-
-/// Waits until something is so.
-async fn until<F: Future<Output = Result<bool, Obstacle>>>(
-    what: &str,
-    patience: Duration,
-    mut is_so: impl FnMut() -> F,
-) -> Result<(), Obstacle> {
-    let end = Instant::now() + patience;
-    let mut tick = tokio::time::interval(Duration::from_millis(100));
-    while !is_so().await? {
-        if Instant::now() > end {
-            return Err(Obstacle::new(format!("It does not come to this: {what}")));
-        }
-        tick.tick().await;
-    }
-    Ok(())
 }
 
 async fn nothing_in_flight(inside: &Inside, patience: Duration) -> Result<(), Obstacle> {

@@ -45,13 +45,7 @@ impl Desk {
             return self.answer_when_ended(known, until).await;
         }
         if let Some(verdict) = self.stopped(agent).await? {
-            return Ok(FetchAnswer {
-                status: FetchStatus::Refused,
-                payment: None,
-                verdict: Some(verdict),
-                response: None,
-                note: None,
-            });
+            return Ok(refused_unseen(verdict));
         }
         let quote = match self.own_quote(agent, &request).await? {
             Probe::Free(response) => return Ok(free(response)),
@@ -414,6 +408,17 @@ fn free(response: Response) -> FetchAnswer {
         payment: None,
         verdict: None,
         response: Some(response_view(response)),
+        note: None,
+    }
+}
+
+/// A refusal before anything was looked at.
+pub(crate) fn refused_unseen(verdict: VerdictView) -> FetchAnswer {
+    FetchAnswer {
+        status: FetchStatus::Refused,
+        payment: None,
+        verdict: Some(verdict),
+        response: None,
         note: None,
     }
 }

@@ -2,7 +2,7 @@
 //! taken to the chain by the treasury, because agents hold no gas (docs/decisions/0023).
 
 use crate::desk::{Desk, Inner};
-use crate::pay::{QUESTION_FOR, deadline, internal, locked};
+use crate::pay::{QUESTION_FOR, deadline, internal, locked, refused_unseen};
 use crate::problem::ledger_failure;
 use crate::relays::{Relay, need_coin};
 use crate::view::Problem;
@@ -12,7 +12,7 @@ use imprest_domain::{
     Address, AgentId, B256, Intent, Payee, PaymentId, PaymentState, Units, ValidityWindow, plain,
     plain_line, read_address,
 };
-use imprest_gateway::wire::{FetchAnswer, FetchStatus, TransferRequest};
+use imprest_gateway::wire::{FetchAnswer, TransferRequest};
 use imprest_gateway::{Failure, FailureCode};
 use imprest_ledger::{Delivery, GasTerms, Grant, Order, Reserved, TransactionTerms};
 use imprest_vault::{Treasury, VaultError};
@@ -49,13 +49,7 @@ impl Desk {
             return self.answer_when_ended(known, until).await;
         }
         if let Some(verdict) = self.stopped(agent).await? {
-            return Ok(FetchAnswer {
-                status: FetchStatus::Refused,
-                payment: None,
-                verdict: Some(verdict),
-                response: None,
-                note: None,
-            });
+            return Ok(refused_unseen(verdict));
         }
         self.need_open_vault()?;
         let gas = self.gas_terms().await?;

@@ -343,45 +343,59 @@ mod tests {
         assert!(transfer().signed_by(signature, Address::repeat_byte(1)).is_none());
     }
 
-    /// The generic implementation of EIP-712 over a document, which shares no code with the
-    /// typed one that signs.
-    #[test]
-    fn the_digest_agrees_with_typed_data_written_as_json() {
-        let a = authorization(250_000, 5, 1_900_000_000, [9; 32]);
-        let typed: alloy::dyn_abi::TypedData = serde_json::from_value(serde_json::json!({
-            "types": {
-                "EIP712Domain": [
-                    { "name": "name", "type": "string" },
-                    { "name": "version", "type": "string" },
-                    { "name": "chainId", "type": "uint256" },
-                    { "name": "verifyingContract", "type": "address" },
-                ],
-                "TransferWithAuthorization": [
-                    { "name": "from", "type": "address" },
-                    { "name": "to", "type": "address" },
-                    { "name": "value", "type": "uint256" },
-                    { "name": "validAfter", "type": "uint256" },
-                    { "name": "validBefore", "type": "uint256" },
-                    { "name": "nonce", "type": "bytes32" },
-                ],
-            },
-            "primaryType": "TransferWithAuthorization",
+    /// A document of one type under the token's domain, as EIP-712 writes it in JSON.
+    fn document(
+        name: &str,
+        fields: &[(&str, &str)],
+        message: serde_json::Value,
+    ) -> alloy::dyn_abi::TypedData {
+        let typed = |fields: &[(&str, &str)]| {
+            let field =
+                |(name, kind): &(&str, &str)| serde_json::json!({ "name": name, "type": kind });
+            fields.iter().map(field).collect::<Vec<_>>()
+        };
+        let domain = [
+            ("name", "string"),
+            ("version", "string"),
+            ("chainId", "uint256"),
+            ("verifyingContract", "address"),
+        ];
+        serde_json::from_value(serde_json::json!({
+            "types": { "EIP712Domain": typed(&domain), name: typed(fields) },
+            "primaryType": name,
             "domain": {
                 "name": "USD Coin",
                 "version": "2",
                 "chainId": 8453,
                 "verifyingContract": usdc().id.contract,
             },
-            "message": {
-                "from": a.from,
-                "to": a.to,
-                "value": "250000",
-                "validAfter": "5",
-                "validBefore": "1900000000",
-                "nonce": a.nonce,
-            },
+            "message": message,
         }))
-        .expect("typed data");
+        .expect("typed data")
+    }
+
+    /// The generic implementation of EIP-712 over a document, which shares no code with the
+    /// typed one that signs.
+    #[test]
+    fn the_digest_agrees_with_typed_data_written_as_json() {
+        let a = authorization(250_000, 5, 1_900_000_000, [9; 32]);
+        let fields = [
+            ("from", "address"),
+            ("to", "address"),
+            ("value", "uint256"),
+            ("validAfter", "uint256"),
+            ("validBefore", "uint256"),
+            ("nonce", "bytes32"),
+        ];
+        let message = serde_json::json!({
+            "from": a.from,
+            "to": a.to,
+            "value": "250000",
+            "validAfter": "5",
+            "validBefore": "1900000000",
+            "nonce": a.nonce,
+        });
+        let typed = document("TransferWithAuthorization", &fields, message);
         assert_eq!(typed.eip712_signing_hash().expect("hashes"), digest(&usdc(), &a));
     }
 
@@ -401,29 +415,9 @@ mod tests {
         );
         let by_hand = [&[0x19, 0x01], &domain_separator(&usdc())[..], &fields[..]].concat();
         assert_eq!(found, keccak256(by_hand));
-        let typed: alloy::dyn_abi::TypedData = serde_json::from_value(serde_json::json!({
-            "types": {
-                "EIP712Domain": [
-                    { "name": "name", "type": "string" },
-                    { "name": "version", "type": "string" },
-                    { "name": "chainId", "type": "uint256" },
-                    { "name": "verifyingContract", "type": "address" },
-                ],
-                "CancelAuthorization": [
-                    { "name": "authorizer", "type": "address" },
-                    { "name": "nonce", "type": "bytes32" },
-                ],
-            },
-            "primaryType": "CancelAuthorization",
-            "domain": {
-                "name": "USD Coin",
-                "version": "2",
-                "chainId": 8453,
-                "verifyingContract": usdc().id.contract,
-            },
-            "message": { "authorizer": authorizer, "nonce": nonce },
-        }))
-        .expect("typed data");
+        let message = serde_json::json!({ "authorizer": authorizer, "nonce": nonce });
+        let fields = [("authorizer", "address"), ("nonce", "bytes32")];
+        let typed = document("CancelAuthorization", &fields, message);
         assert_eq!(typed.eip712_signing_hash().expect("hashes"), found);
     }
 
