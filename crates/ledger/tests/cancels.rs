@@ -4,14 +4,7 @@ mod common;
 
 use common::*;
 use imprest_domain::{B256, PaymentState};
-use imprest_ledger::{Delivery, Event, LedgerError, SealKey, TransactionTerms};
-
-const TERMS: TransactionTerms = TransactionTerms {
-    nonce: 4,
-    gas_limit: 200_000,
-    max_fee_per_gas_wei: 20,
-    max_priority_fee_per_gas_wei: 2,
-};
+use imprest_ledger::{Delivery, Event, LedgerError, SealKey};
 
 fn tx(byte: u8) -> B256 {
     B256::repeat_byte(byte)
@@ -45,6 +38,17 @@ async fn a_grant_names_what_was_signed_and_frees_nothing() {
     let _again = desk.ledger.begin_cancel(&payment, usdc(), TERMS).await.expect("grants");
     desk.ledger.expire(&payment, 9).await.expect("gives back");
     assert_eq!(desk.ledger.balance(&desk.agent.id).await.expect("reads").held, units(0));
+    desk.whole().await;
+}
+
+#[tokio::test]
+async fn the_key_that_signs_is_that_of_the_agent() {
+    let desk = Desk::open(10, 100).await;
+    let second = desk.another("Night shift", 2, budget(10, 100)).await;
+    let held = desk.ask(order(&second.id, 10, None)).await;
+    let imprest_ledger::Reserved::Granted { payment, .. } = held else { panic!("not granted") };
+    let grant = desk.ledger.begin_cancel(&payment, usdc(), TERMS).await.expect("grants");
+    assert_eq!((grant.account(), grant.authorizer()), (2, second.address));
     desk.whole().await;
 }
 

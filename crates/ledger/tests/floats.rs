@@ -4,14 +4,7 @@ mod common;
 
 use common::*;
 use imprest_domain::{Address, B256};
-use imprest_ledger::{Agent, LedgerError, TransactionTerms, TreasuryGrant};
-
-const TERMS: TransactionTerms = TransactionTerms {
-    nonce: 3,
-    gas_limit: 60_000,
-    max_fee_per_gas_wei: 20,
-    max_priority_fee_per_gas_wei: 2,
-};
+use imprest_ledger::{Agent, LedgerError, TreasuryGrant};
 
 fn tx(byte: u8) -> B256 {
     B256::repeat_byte(byte)

@@ -336,6 +336,9 @@ async fn nodes_stand_in_the_log() {
     assert_eq!(desk.ledger.nodes().await.expect("reads"), None);
     let two = nodes(&["https://one.example/key", "https://two.example"]);
     desk.ledger.set_nodes(two.clone()).await.expect("the vault is open");
+    let five = vec!["https://one.example".to_owned(); 5];
+    assert_eq!(nodes(&["https://one.example"; 4]).urls(), &five[..4]);
+    assert!(Nodes::try_from(five).is_err(), "four are the most");
     desk.ledger.close_seal().await.expect("closes");
     let other = desk.ledger.set_nodes(nodes(&["http://127.0.0.1:1"])).await;
     assert!(matches!(other, Err(LedgerError::Locked)), "{other:?}");

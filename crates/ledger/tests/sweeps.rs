@@ -4,22 +4,13 @@ mod common;
 
 use common::*;
 use imprest_domain::{Address, B256, SIGNATURE_S_MAX, Units};
-use imprest_ledger::{
-    FoundSpend, Ledger, LedgerError, OpenSweep, SealKey, SweepGrant, TransactionTerms,
-};
+use imprest_ledger::{FoundSpend, Ledger, LedgerError, OpenSweep, SealKey, SweepGrant};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 const FUNDED: u128 = 1_000_000;
 const TREASURY: Address = Address::repeat_byte(0x77);
-const TERMS: TransactionTerms = TransactionTerms {
-    nonce: 4,
-    gas_limit: 200_000,
-    max_fee_per_gas_wei: 20,
-    max_priority_fee_per_gas_wei: 2,
-};
-
 fn tx(byte: u8) -> B256 {
     B256::repeat_byte(byte)
 }
@@ -61,12 +52,13 @@ async fn a_sweep_is_held_signed_for_and_booked_to_the_treasury() {
     let open = OpenSweep { sweep: sweep.clone(), agent, authorization: signed };
     assert_eq!(desk.ledger.open_sweeps().await.expect("reads"), [open]);
     assert_eq!(stands(&desk), [format!("sent|400|{}|-|-", tx(1))]);
+    // The treasury took it there a second time, for more gas, and that one was mined.
     for _ in 0..2 {
-        desk.ledger.settle_sweep(&sweep, tx(1), 9).await.expect("books, and once only");
+        desk.ledger.settle_sweep(&sweep, tx(2), 9).await.expect("books, and once only");
     }
     desk.ledger.expire_sweep(&sweep, 11).await.expect("changes nothing");
     assert_eq!(balance(&desk).await, (FUNDED - 400, 0));
-    assert_eq!(stands(&desk), [format!("settled|400|{}|9|-", tx(1))]);
+    assert_eq!(stands(&desk), [format!("settled|400|{}|9|-", tx(2))]);
     let treasury = desk.rows("SELECT units FROM accounts WHERE account = 'treasury'");
     assert_eq!(treasury, [(400 - FUNDED as i64).to_string()]);
     assert_eq!(desk.ledger.open_sweeps().await.expect("reads"), []);
@@ -154,6 +146,32 @@ async fn it_takes_the_vault_its_clock_and_the_agents_own_asset() {
     hands.set("2026-11-22T11:00:00Z");
     let behind = begin(&desk, None, FUNDED).await;
     assert!(matches!(behind, Err(LedgerError::ClockBehind)), "{behind:?}");
+}
+
+#[tokio::test]
+async fn the_key_that_signs_is_that_of_the_agent() {
+    let desk = Desk::open(10, 100).await;
+    let second = desk.another("Night shift", 2, budget(10, 100)).await;
+    let grant = desk
+        .ledger
+        .begin_sweep(&second.id, None, units(500), TREASURY, usdc(), TERMS)
+        .await
+        .expect("grants");
+    assert_eq!((grant.account(), grant.authorization().from), (2, second.address));
+    // A nonce belongs to the address that signs it: the first agent may spend under the same.
+    let found = FoundSpend {
+        agent: desk.agent.id.clone(),
+        pay_to: TREASURY,
+        value: units(400),
+        nonce: Some(grant.authorization().nonce),
+        transaction: tx(5),
+        log_index: 0,
+        block: 9,
+        at: Timestamp::now(),
+    };
+    assert!(desk.ledger.spend_found(found).await.expect("books"));
+    assert_eq!(balance(&desk).await, (FUNDED - 400, 0));
+    desk.whole().await;
 }
 
 /// After a restore the chain is read: a sweep that the books know is not booked as a spend.

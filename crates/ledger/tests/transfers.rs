@@ -67,6 +67,27 @@ async fn a_transfer_is_held_relayed_and_settled_like_a_payment() {
     desk.whole().await;
 }
 
+/// The file names the moment of the last change, whatever it was.
+#[tokio::test]
+async fn what_was_sent_changed_the_payment() {
+    let hands = noon();
+    let desk = steward(&hands).await;
+    let payment = granted(&desk).await.payment().clone();
+    let changed = |desk: &Desk| {
+        let rows = desk.rows("SELECT updated_ms FROM payments");
+        rows[0].parse::<i64>().expect("a number")
+    };
+    let held = changed(&desk);
+    hands.turn(SignedDuration::from_secs(5));
+    desk.ledger.relay_sent(&payment, tx(1)).await.expect("records");
+    assert_eq!(changed(&desk), held + 5_000);
+    let _grant = desk.ledger.begin_cancel(&payment, usdc(), TERMS).await.expect("grants");
+    hands.turn(SignedDuration::from_secs(5));
+    desk.ledger.cancel_sent(&payment, tx(2)).await.expect("records");
+    assert_eq!(changed(&desk), held + 10_000);
+    desk.whole().await;
+}
+
 #[tokio::test]
 async fn an_address_is_known_once_it_was_paid_and_counts_by_itself() {
     let budget =

@@ -26,6 +26,14 @@ pub fn usdc() -> Asset {
     }
 }
 
+/// What a transaction of the treasury is granted with.
+pub const TERMS: TransactionTerms = TransactionTerms {
+    nonce: 4,
+    gas_limit: 200_000,
+    max_fee_per_gas_wei: 20,
+    max_priority_fee_per_gas_wei: 2,
+};
+
 pub fn units(n: u128) -> Units {
     Units::new(n).expect("fits")
 }
@@ -140,14 +148,8 @@ impl Desk {
     }
 
     pub async fn fund(&self, agent: &Agent, value: u128) {
-        let terms = TransactionTerms {
-            nonce: 0,
-            gas_limit: 0,
-            max_fee_per_gas_wei: 0,
-            max_priority_fee_per_gas_wei: 0,
-        };
         let grant =
-            self.ledger.begin_refill(&agent.id, units(value), usdc(), terms).await.expect("grants");
+            self.ledger.begin_refill(&agent.id, units(value), usdc(), TERMS).await.expect("grants");
         let tx = B256::random();
         self.ledger.refill_sent(grant.refill(), tx).await.expect("records");
         self.ledger.refill_settled(grant.refill(), tx, 1).await.expect("books");
