@@ -5,6 +5,9 @@
 use imprest_tests::{
     Answer, DesktopSession, Obstacle, PASSPHRASE, Window, built_program, token_balance, until,
 };
+use rmcp::model::CallToolRequestParams;
+use rmcp::transport::TokioChildProcess;
+use rmcp::{ClientLifecycleMode, ClientServiceExt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -197,6 +200,7 @@ async fn welcome(place: &Place, window: &Window) -> Result<(), Obstacle> {
 }
 
 async fn first_agent(place: &Place, window: &Window) -> Result<String, Obstacle> {
+    let settings = settings_of_a_program(place);
     window.fill(&id("agent-name"), AGENT).await?;
     window.fill(&id("budget-amount"), "5.00").await?;
     window.fill(&id("budget-per-payment"), "0.25").await?;
@@ -207,10 +211,70 @@ async fn first_agent(place: &Place, window: &Window) -> Result<String, Obstacle>
     let kept = window.attribute(&id("token-keychain"), "data-in-keychain").await?;
     assert_eq!(kept, "true", "the unlocked keychain takes the token");
     window.see(&id("snippet-mcp")).await?;
+    connects_a_program(place, window, &settings).await?;
     picture(place, window, "connect").await?;
     window.click(&id("to-desk")).await?;
     window.see(&id("spent-today")).await?;
     Ok(token)
+}
+
+/// Settings of a program that has another server already.
+const SETTINGS: &str =
+    "{\n  \"mcpServers\": {\n    \"notes\": { \"command\": \"/opt/notes\" }\n  }\n}\n";
+
+fn settings_of_a_program(place: &Place) -> PathBuf {
+    let file = place.session.folder().join(".cursor/mcp.json");
+    fs::create_dir_all(file.parent().expect("a folder")).expect("makes");
+    fs::write(&file, SETTINGS).expect("writes");
+    file
+}
+
+/// A click connects the agent in a program of this machine and takes it out again, and what the
+/// entry starts is a desk with this agent's purse.
+async fn connects_a_program(
+    place: &Place,
+    window: &Window,
+    settings: &PathBuf,
+) -> Result<(), Obstacle> {
+    let now = || fs::read_to_string(settings).expect("reads");
+    let connected = "[data-testid='program-cursor'][data-state='connected']";
+    window.click(&id("connect-cursor")).await?;
+    let shown = window.text(&id("connection-diff")).await?;
+    assert!(shown.contains("\"scout\"") && !shown.contains("/opt/notes"), "{shown}");
+    assert_eq!(now(), SETTINGS, "looking changes nothing");
+    picture(place, window, "connecting").await?;
+    // What was shown is not what would be written any more.
+    let meanwhile = SETTINGS.replace("/opt/notes", "/opt/notes-2");
+    let meanwhile = meanwhile.replace("\"notes\"", "\"memos\"");
+    fs::write(settings, &meanwhile).expect("writes");
+    window.click(&id("connect-confirm")).await?;
+    let wrong = window.text("[data-testid='note'][data-tone='wrong']").await?;
+    assert!(wrong.contains("changed by another program"), "{wrong}");
+    assert_eq!(now(), meanwhile, "nothing was written");
+    fs::write(settings, SETTINGS).expect("writes");
+    window.click(&id("connect-cursor")).await?;
+    window.click(&id("connect-confirm")).await?;
+    window.see(connected).await?;
+    window.click(&id("disconnect-cursor")).await?;
+    window.see("[data-testid='program-cursor'][data-state='free']").await?;
+    assert_eq!(now(), SETTINGS, "byte for byte as before");
+    window.click(&id("connect-cursor")).await?;
+    window.click(&id("connect-confirm")).await?;
+    window.see(connected).await?;
+
+    let after: Value = serde_json::from_str(&now()).expect("JSON");
+    assert_eq!(after["mcpServers"]["notes"]["command"], "/opt/notes");
+    let entry = &after["mcpServers"]["imprest"];
+    let mut bridge = place.session.command(text(&entry["command"]));
+    bridge.args(entry["args"].as_array().expect("a list").iter().map(text));
+    let bridge = TokioChildProcess::new(tokio::process::Command::from(bridge));
+    let lifecycle = ClientLifecycleMode::Initialize;
+    let client = ().serve_with_lifecycle(bridge.expect("it starts"), lifecycle).await;
+    let client = client.map_err(|e| Obstacle::new(format!("the entry's program: {e}")))?;
+    let budget = client.call_tool(CallToolRequestParams::new("budget")).await;
+    let budget = budget.map_err(|e| Obstacle::new(format!("its budget: {e}")))?;
+    assert_eq!(budget.structured_content.expect("is told")["agent"], AGENT);
+    Ok(())
 }
 
 /// A purchase below the limit shows as settled, without a question.

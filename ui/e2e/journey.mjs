@@ -99,6 +99,44 @@ describe('a newcomer', () => {
     }));
 });
 
+describe('agent programs on this machine', () => {
+  const WRONG = `${at('note')}[data-tone="wrong"]`;
+  const scout = (page) => page.evaluate(() => (window.location.hash = '#/agents/agt_1'));
+  const standing = (page, program) => page.getAttribute(at(`program-${program}`), 'data-state');
+
+  test('are connected after the change was shown, and taken out again', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await scout(page);
+      await page.click(at('connect-claude-code'));
+      assert.match(await page.textContent(at('connection-diff')), /\+ {6}"args": \["mcp", "--agent", "scout"\]/);
+      assert.equal(await standing(page, 'claude-code'), 'free');
+      await page.click(at('connect-confirm'));
+      await page.waitForSelector(`${at('program-claude-code')}[data-state="connected"]`);
+      await page.click(at('disconnect-claude-code'));
+      await page.waitForSelector(`${at('program-claude-code')}[data-state="free"]`);
+    }));
+
+  test('stay as they are when their settings changed after they were shown', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await scout(page);
+      await page.click(at('connect-claude-code'));
+      await page.evaluate(() => { window.imprestStandin.programs.changed = true; });
+      await page.click(at('connect-confirm'));
+      await page.waitForSelector(WRONG);
+      assert.match(await page.textContent(WRONG), /changed by another program/);
+      assert.equal(await standing(page, 'claude-code'), 'free');
+    }));
+
+  test('cannot be connected where the name is taken or the settings are broken', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await scout(page);
+      await page.waitForSelector(at('program-cursor'));
+      assert.equal(await standing(page, 'cursor'), 'taken');
+      assert.match(await page.textContent(at('program-codex')), /line 3, column 9/);
+      for (const program of ['cursor', 'codex']) assert.equal(await page.locator(at(`connect-${program}`)).count(), 0);
+    }));
+});
+
 describe('an owner with the keyboard alone', () => {
   test('answers several questions, and no key answers too early', () =>
     withPage({ seed: 'month' }, async (page) => {

@@ -108,6 +108,16 @@ export const SCREENS = [
     },
   },
   {
+    name: 'agent-programs', seed: 'month', wait: at('program-claude-code'),
+    go: async (page) => { await hash('#/agents/agt_1')(page); await page.locator('#connect').scrollIntoViewIfNeeded(); await page.locator('#float').scrollIntoViewIfNeeded(); },
+    sizes: [[1280, 900], [320, 900]],
+  },
+  {
+    name: 'agent-connecting', seed: 'month', wait: at('connection-diff'),
+    go: async (page) => { await hash('#/agents/agt_1')(page); await page.click(at('connect-claude-code')); },
+    sizes: [[1280, 900], [320, 640]],
+  },
+  {
     name: 'agent-float', seed: 'month', wait: REHEARSED,
     go: async (page) => { await hash('#/agents/agt_1')(page); await page.waitForSelector(REHEARSED); await page.locator(at('sweep')).scrollIntoViewIfNeeded(); },
   },

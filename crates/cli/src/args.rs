@@ -352,6 +352,15 @@ Exits as fetch does: 0 paid, 3 refused, 4 still waiting for the owner.")]
         /// Which shell
         shell: Shell,
     },
+    /// Prints the manual page, or writes one for every command into a folder
+    #[command(
+        after_help = "Examples:\n  imprest man | man -l -\n  imprest man --into ~/.local/share/man/man1"
+    )]
+    Man {
+        /// Writes the pages of all commands into this folder, which has to be there
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
 }
 
 /// `imprest init`.

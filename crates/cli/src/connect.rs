@@ -9,14 +9,13 @@ use imprest_connect::{
     http_snippet, standing, stdio_snippet, undo,
 };
 use imprest_desk::view::AgentPage;
+use imprest_desk::{connections_file, mcp_server};
 use imprest_domain::AgentName;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
-/// The list of what was written into whose settings, in the data folder.
-const RECORD_NAME: &str = "connections.json";
 /// The address in a snippet when no desk runs that could tell its own.
 const MCP_URL: &str = "http://127.0.0.1:4020/mcp";
 
@@ -37,10 +36,6 @@ fn machine() -> Result<Machine, Fault> {
     Machine::here().ok_or_else(|| {
         Fault::input("This user's home folder is not known.", "Set HOME, then try again.")
     })
-}
-
-fn record(context: &Context) -> PathBuf {
-    context.folder.join(RECORD_NAME)
 }
 
 fn list(context: &Context, args: &ListProgramsArgs) -> Result<End, Fault> {
@@ -130,7 +125,7 @@ async fn add(context: &Context, args: ConnectArgs) -> Result<End, Fault> {
     if plan.is_needed() && !agreed(context, &plan, args.yes)? {
         return Err(Fault::Stopped);
     }
-    let applied = apply(&plan, &record(context), Timestamp::now())?;
+    let applied = apply(&plan, &connections_file(&context.folder), Timestamp::now())?;
     let screen = context.screen;
     let backup = applied.backup.map(|backup| backup.display().to_string());
     let file = applied.file.display().to_string();
@@ -207,7 +202,13 @@ fn ask(question: &str) -> Result<bool, Fault> {
 }
 
 fn remove(context: &Context, args: &DisconnectArgs) -> Result<End, Fault> {
-    let undone = undo(&machine()?, args.program, &args.name, &record(context), Timestamp::now())?;
+    let undone = undo(
+        &machine()?,
+        args.program,
+        &args.name,
+        &connections_file(&context.folder),
+        Timestamp::now(),
+    )?;
     let screen = context.screen;
     let (what, file, backup) = outcome(args.program, undone);
     let backup = backup.map(|backup| backup.display().to_string());
@@ -269,12 +270,7 @@ async fn server(context: &Context, name: ServerName, agent: AgentName) -> Result
         source,
     })?;
     let key = known_agent(context, &agent).await?;
-    let server = Server::new(name, &command, key)?;
-    // The folder is only named where the command would not find it by itself. A variable of this
-    // shell does not count: the agent program may be started elsewhere.
-    let is_usual = std::env::var_os("IMPREST_DATA").is_none()
-        && imprest_desk::data_dir(None).is_ok_and(|usual| usual == context.folder);
-    Ok(if is_usual { server } else { server.on_data(&context.folder)? })
+    Ok(mcp_server(name, &command, key, &context.folder)?)
 }
 
 /// The form of an agent's name in which the keychain knows it.

@@ -35,6 +35,7 @@ use passphrase::Source;
 use screen::{Palette, Screen, Tone, note, one_line};
 use serde_json::json;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -73,11 +74,15 @@ fn complain(screen: Screen, fault: &Fault) -> u8 {
 }
 
 fn run(screen: Screen, cli: Cli) -> Result<End, Fault> {
-    if let Command::Completions { shell } = cli.command {
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "imprest", &mut script);
-        screen.bytes(&script)?;
-        return Ok(End::Done);
+    match &cli.command {
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "imprest", &mut script);
+            screen.bytes(&script)?;
+            return Ok(End::Done);
+        }
+        Command::Man { into } => return man(screen, into.as_deref()),
+        _ => {}
     }
     let context = Context {
         folder: imprest_desk::data_dir(cli.global.data)?,
@@ -92,6 +97,20 @@ fn run(screen: Screen, cli: Cli) -> Result<End, Fault> {
     // A reader of standard input may still be blocked; it is not worth waiting for.
     runtime.shutdown_background();
     end
+}
+
+/// Manual pages, made from the same definition as `--help`.
+fn man(screen: Screen, into: Option<&Path>) -> Result<End, Fault> {
+    let failed = |source| Fault::File { what: "The manual page was not written".into(), source };
+    match into {
+        Some(folder) => clap_mangen::generate_to(Cli::command(), folder).map_err(failed)?,
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(failed)?;
+            screen.bytes(&page)?;
+        }
+    }
+    Ok(End::Done)
 }
 
 async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
@@ -143,7 +162,7 @@ async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
         Command::Budget(args) => agent::budget(context, &args).await,
         Command::Payment(args) => agent::payment(context, &args).await,
         Command::Payments(args) => agent::payments(context, &args).await,
-        Command::Completions { .. } => Ok(End::Done),
+        Command::Completions { .. } | Command::Man { .. } => Ok(End::Done),
     }
 }
 

@@ -170,6 +170,7 @@ fn help_says_what_every_command_does() {
         "payment",
         "payments",
         "completions",
+        "man",
     ];
     let mut page = String::new();
     for command in commands {
@@ -192,6 +193,30 @@ fn help_says_what_every_command_does() {
     for name in names {
         assert!(commands.contains(&name), "{name} is not in the page");
     }
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_command() {
+    let home = Home::new();
+    let page = home.run(&["man"]);
+    assert_eq!((page.code, page.stderr.as_str()), (0, ""));
+    assert!(page.stdout.contains(".TH imprest 1"), "{}", page.stdout);
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().to_str().expect("is text");
+    assert_eq!(home.run(&["man", "--into", path]).code, 0);
+    for (command, says) in [
+        ("imprest", "imprest\\-agent(1)"),
+        ("imprest-agent-add", "\\-\\-per\\-day"),
+        ("imprest-fetch", "IMPREST_TOKEN"),
+    ] {
+        let page = std::fs::read_to_string(folder.path().join(format!("{command}.1")));
+        let page = page.unwrap_or_else(|error| panic!("{command}: {error}"));
+        assert!(page.contains(says), "{command}: {page}");
+    }
+    let nowhere = home.run(&["man", "--into", "/nowhere/at/all"]);
+    assert_eq!(nowhere.code, 1);
+    assert_eq!(nowhere.stderr.lines().count(), 2, "{}", nowhere.stderr);
+    assert!(!home.data().exists(), "a manual makes no folder");
 }
 
 /// Wrong usage and bad input exit with 2, in two lines, before any desk is asked.

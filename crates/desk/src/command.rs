@@ -38,6 +38,10 @@ macro_rules! command_table {
             read backup_progress() -> BackupProgress;
             /// The networks of the registry, the desk's own first.
             read networks() -> Vec<NetworkRow>;
+            /// The agent programs on this machine, and whether an agent is connected in them.
+            read programs() -> Vec<ProgramRow>;
+            /// What connecting an agent would change in a program's settings; changes nothing.
+            read connection_plan(agent: String, program: String) -> ConnectionPlan;
             /// Local addresses that agents may reach.
             read hosts() -> Vec<String>;
             /// Budgets that several agents share, oldest first.
@@ -103,6 +107,10 @@ macro_rules! command_table {
             raise rotate_token(agent: String) -> NewCredential;
             /// Takes an agent's credential away for good.
             lower revoke_agent(agent: String) -> AgentRow;
+            /// Connects an agent in a program on this machine, if the change is still the one shown.
+            raise connect_program(agent: String, program: String, diff: String) -> Vec<ProgramRow>;
+            /// Takes the desk's entry out of a program's settings again.
+            lower disconnect_program(program: String) -> Vec<ProgramRow>;
             /// Makes a budget for several agents to share.
             raise add_shared(name: String, budget: BudgetForm) -> SharedView;
             /// Sets a shared budget's limits.

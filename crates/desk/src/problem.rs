@@ -3,6 +3,7 @@
 use crate::view::Problem;
 use imprest_backup::BackupError;
 use imprest_chain::ChainError;
+use imprest_connect::ConnectError;
 use imprest_domain::{AmountError, BudgetError};
 use imprest_gateway::{Failure, FailureCode};
 use imprest_ledger::LedgerError;
@@ -241,6 +242,22 @@ impl From<PracticeError> for Problem {
             }
             PracticeError::File { .. } => ErrorCode::Disk,
             _ => ErrorCode::ChainUnreachable,
+        };
+        Problem::told(code, error)
+    }
+}
+
+impl From<ConnectError> for Problem {
+    fn from(error: ConnectError) -> Problem {
+        let code = match &error {
+            ConnectError::NotConnected { .. } => ErrorCode::NotFound,
+            ConnectError::Changed { .. }
+            | ConnectError::Busy { .. }
+            | ConnectError::Taken { .. }
+            | ConnectError::Reserved { .. }
+            | ConnectError::NotYours { .. }
+            | ConnectError::Unsafe { .. } => ErrorCode::Conflict,
+            _ => ErrorCode::Unavailable,
         };
         Problem::told(code, error)
     }

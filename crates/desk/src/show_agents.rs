@@ -12,7 +12,6 @@ use crate::wording::{grade_reason, or_no_limit};
 use imprest_domain::{Budget, Grade, OverPayment, SharedId, Units, Window};
 use imprest_ledger::{Agent, PaymentFilter, SharedBudget};
 use jiff::Timestamp;
-use serde_json::json;
 use std::collections::BTreeMap;
 
 /// How many rows an agent's page shows.
@@ -64,8 +63,8 @@ impl Desk {
             },
             grade_reason: grade_reason(agent.grade, in_force, why.as_deref()),
             float_on_chain,
-            mcp_snippet: self.stdio_snippet(&agent),
-            http_snippet: self.http_snippet(),
+            mcp_snippet: self.stdio_snippet(&agent)?,
+            http_snippet: self.http_snippet(&agent)?,
             token_in_keychain,
             activity: self.activity_rows(&recent.payments).await?,
             row: self.agent_row(&agent).await?,
@@ -220,42 +219,6 @@ impl Desk {
             note: format!("{pace}{asks}"),
         }))
     }
-
-    /// The entry for an agent program that speaks MCP over stdio. It holds no secret.
-    fn stdio_snippet(&self, agent: &Agent) -> String {
-        let mut args = vec![json!("mcp"), json!("--agent"), json!(agent.name.key())];
-        // The folder is only named when the command would not find it by itself.
-        let dir = self.inner.place.dir();
-        if crate::place::data_dir(None).ok().as_deref() != Some(dir) {
-            args.extend([json!("--data"), json!(dir.display().to_string())]);
-        }
-        let command = command_path();
-        pretty(&json!({ "mcpServers": { "imprest": { "command": command, "args": args } } }))
-    }
-
-    fn http_snippet(&self) -> String {
-        let url = self.endpoints().mcp_url.unwrap_or_default();
-        pretty(&json!({ "mcpServers": { "imprest": {
-            "type": "http",
-            "url": url,
-            "headers": { "Authorization": "Bearer <token>" },
-        } } }))
-    }
-}
-
-/// The command `imprest` beside this program, so that an agent program finds it without a search
-/// path; the bare name where there is none.
-fn command_path() -> String {
-    let name = format!("imprest{}", std::env::consts::EXE_SUFFIX);
-    let beside = std::env::current_exe().ok().map(|program| program.with_file_name(&name));
-    match beside {
-        Some(path) if path.is_file() => path.display().to_string(),
-        _ => "imprest".to_owned(),
-    }
-}
-
-fn pretty(value: &serde_json::Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 /// A share in thousandths, at most 1000.

@@ -175,6 +175,40 @@ shapes! {
         pub reachable: bool,
     }
 
+    /// An agent program on this machine, and whose purse the desk opens to it.
+    pub struct ProgramRow {
+        /// "claude-code".
+        pub program: String,
+        /// "Claude Code".
+        pub title: String,
+        /// The path of its settings.
+        pub settings: String,
+        /// "connected", "free", "taken" where the desk's name is another server's, or "unreadable".
+        pub state: String,
+        /// The agent that is connected, where it is one of this desk's that is not revoked.
+        pub agent_id: Option<String>,
+        /// The agent's name; as it stands in the settings, where the desk does not know it.
+        pub agent: Option<String>,
+        /// Why its settings cannot be read.
+        pub problem: Option<String>,
+    }
+
+    /// What connecting an agent in a program would change.
+    pub struct ConnectionPlan {
+        /// "claude-code".
+        pub program: String,
+        /// "Claude Code".
+        pub title: String,
+        /// The path of its settings.
+        pub settings: String,
+        /// Whether there is anything to change.
+        pub needed: bool,
+        /// Whether an entry of a desk's is changed instead of a new one made.
+        pub replaces: bool,
+        /// The change as a unified diff; values that are not part of it stand as "…".
+        pub diff: String,
+    }
+
     /// What a new vault gives its owner once.
     pub struct NewVault {
         /// The 24 recovery words.

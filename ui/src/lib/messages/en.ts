@@ -1,18 +1,7 @@
 /** The English catalogue: every text of the window, and nothing but texts. */
 
-const UNITS = {
-  s: (n: number) => `${n} s`,
-  min: (n: number) => `${n} min`,
-  h: (n: number) => `${n} h`,
-  d: (n: number) => (n === 1 ? '1 day' : `${n} days`),
-};
-
-interface Span {
-  count: number;
-  unit: keyof typeof UNITS;
-}
-
-const long = (span: Span): string => UNITS[span.unit](span.count);
+import { settings } from './settings';
+import { long, type Span } from './spans';
 
 export const en = {
   product: 'Imprest',
@@ -165,7 +154,7 @@ export const en = {
     practice: {
       title: 'You start with practice money',
       body: 'The desk runs a private chain on this machine, with the genuine USDC contract and a small shop where agents can buy things. It is the same code that real money would go through, and nothing can be lost.',
-      honest: 'Real networks come later; this version does not offer them yet.',
+      honest: 'A desk for a real network is made in a terminal for now, with `imprest init --network`; this window then shows it.',
       submit: 'Go on',
       reachable: (block: number) => `The practice chain answers, block ${block}.`,
       starting: 'The practice chain does not answer yet. You can go on; it may still be starting.',
@@ -608,6 +597,32 @@ export const en = {
     resets: (at: string) => `again from ${at}`,
   },
 
+  programs: {
+    title: 'On this machine',
+    none: 'No agent program that the desk knows was found on this machine.',
+    others: 'For any other program',
+    free: 'not connected',
+    connected: 'connected',
+    connectedAs: (name: string) => `connected as ${name}`,
+    taken: 'The name imprest is another server’s there. `imprest connect add --name` takes another.',
+    connect: 'Connect…',
+    connectLabel: (name: string, program: string) => `Connect ${name} in ${program}`,
+    undo: 'Take it out',
+    undoLabel: (program: string) => `Take the entry out of ${program}`,
+    dialogTitle: (name: string, program: string) => `Connect ${name} in ${program}?`,
+    dialogBody: (replaces: boolean) =>
+      replaces
+        ? 'The entry of the desk in these settings changes as follows. Everything else stays byte for byte as it is.'
+        : 'This is put into the settings of the program. Everything else stays byte for byte as it is, and no secret is in it.',
+    dialogNothing: 'The entry stands there already, word for word.',
+    dialogFoot: (program: string) => `A copy of the file is kept beside it. Start ${program} again afterwards; close it first if it writes its settings while it runs.`,
+    change: 'The change',
+    confirm: 'Make this change',
+    writing: 'Writing…',
+    done: (program: string, name: string) => `${program} can now buy as ${name}. Start it again.`,
+    undone: (program: string) => `The entry is out of ${program}’s settings. Start it again.`,
+  },
+
   activity: {
     title: 'Activity',
     rows: (n: string, exact: boolean) => (n === '1' && exact ? '1 entry' : exact ? `${n} entries` : `${n} or more entries`),
@@ -717,100 +732,7 @@ export const en = {
     over_gas_day: 'Gas for transfers a day',
   },
 
-  settings: {
-    title: 'Settings',
-    vault: 'Vault and lock',
-    lockNow: 'Lock now',
-    locksIn: (span: Span) => `Locks by itself in ${long(span)}.`,
-    keychains: {
-      ready: 'The keychain is ready: agent programs find their tokens there.',
-      absent: 'There is no keychain on this system; agent programs need their token given to them.',
-      locked: 'The keychain is locked; agent programs cannot find their tokens there.',
-      denied: 'The keychain refuses this application; agent programs cannot find their tokens there.',
-      late: 'The keychain has not answered in time; agent programs may not find their tokens there.',
-      gone: 'The keychain has ended; agent programs cannot find their tokens there.',
-    },
-    network: 'Network',
-    name: 'Name',
-    block: 'Newest block',
-    reachable: 'Answers',
-    unreachable: 'Does not answer',
-    treasury: 'Treasury',
-    contract: (asset: string) => `${asset} contract`,
-    nodes: 'Asks',
-    ownNode: 'a node of its own, on this machine',
-    chooseNodes: 'Choose nodes…',
-    nodesTitle: 'Which nodes to ask',
-    nodesBody: 'The desk believes what these say of the chain. Name two that are independent of each other: what was reserved is then given back only when both say the same. Each is checked first.',
-    nodesLabel: 'Addresses, one a line, the preferred first',
-    nodesHint: 'https://rpc.example/key',
-    nodesConfirm: 'Check and use',
-    nodesLooking: 'Checking…',
-    nodesUsual: 'Back to the usual ones',
-    nodesDone: (hosts: string) => `The desk asks ${hosts} from now on.`,
-    door: 'The agents’ door',
-    doorBody: 'Only programs on this machine can reach it, and only with a token.',
-    http: 'HTTP',
-    mcp: 'MCP',
-    shop: 'Practice shop',
-    closed: 'not open',
-    hosts: 'Local addresses agents may reach',
-    hostsBody: 'Agents cannot reach this machine or your home network, but for these.',
-    noHosts: 'None.',
-    host: 'Host and port',
-    hostHint: '127.0.0.1:8080',
-    hostFault: 'Write host and port, such as 127.0.0.1:8080.',
-    addHost: 'Allow',
-    removeHost: (host: string) => `Remove ${host}`,
-    remove: 'Remove',
-    appearance: 'Appearance',
-    themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
-    ledger: 'Ledger',
-    ledgerBody: 'Recomputes every event’s hash and every balance from the first entry on.',
-    verify: 'Verify the ledger',
-    verifying: 'Verifying…',
-    whole: (events: number) => `Whole: ${events === 1 ? '1 event' : `${events} events`} and every balance add up.`,
-    broken: 'Not whole. Stop paying and restore a backup.',
-    sealed: (seq: string, rest: string | null) => (rest === null ? `Sealed by the vault up to event ${seq}, the last one.` : `Sealed by the vault up to event ${seq}; ${rest} after it ${rest === '1' ? 'is' : 'are'} not sealed yet.`),
-    notSealed: 'The vault has not sealed this ledger yet.',
-    sealChecked: (whole: boolean) => (whole ? 'The seal was checked with the vault’s key: nobody without it has rewritten what it covers.' : 'The seal was checked with the vault’s key.'),
-    sealUnchecked: 'The seal was not checked; that takes an open vault.',
-    copyChecked: (whole: boolean) => (whole ? 'The end was compared with the copy in the keychain: this is no older ledger put in its place.' : 'The end was compared with the copy in the keychain.'),
-    copyUnchecked: 'There was no copy in the keychain to compare with, so an older ledger would not be noticed.',
-    seal: 'Seal and copy',
-    head: 'Head',
-    keep: 'Backup and restore',
-    keepBody: 'Books, keys and settings in one sealed file.',
-    backup: {
-      never: 'No backup yet.',
-      last: (at: string, since: string) => (since === '0' ? `Last backup ${at}; nothing has happened since.` : `Last backup ${at}; ${since === '1' ? '1 event' : `${since} events`} since.`),
-      make: 'Back up…',
-      title: 'Back up the desk',
-      body: 'Choose a passphrase for the backup, and keep it where you will find it. Whoever has the file and its passphrase has the books; the keys in it stay sealed as they are here. On another machine the 24 words open them.',
-      choose: 'Choose a file…',
-      choosing: 'Waiting for a file to be chosen…',
-      progress: (step: string, percent: number | null) => {
-        const steps: Record<string, string> = {
-          copying: 'Copying the books', sealing: 'Sealing', reading: 'Reading it back', proving: 'Proving the books', placing: 'Putting it in place',
-        };
-        const says = Object.hasOwn(steps, step) ? (steps[step] ?? '') : 'Working';
-        return percent === null ? `${says}…` : `${says}, ${percent} %`;
-      },
-      made: (path: string) => `The backup is in ${path}, and was opened and proven.`,
-      proof: (events: string, sha: string) => `${events} events, SHA-256 ${sha}`,
-      restore: 'Put a backup back',
-      restoreBody: 'Quit the desk, then run this in a terminal with the file’s path in place of FILE. It is proven before anything is put in place, and what lies there now is moved aside.',
-      command: 'imprest restore FILE --replace',
-      restoreAfter: 'After it the desk is frozen. Unlock it: it reads the chain for what was spent since the backup, also by agents that the backup does not know, and counts it, so an older backup never refills a budget. That takes some minutes; the window says how far it is. Limits, grades and revoked tokens are those of the backup: look at them, then thaw the desk.',
-    },
-    about: 'About',
-    version: 'Version',
-    data: 'Data folder',
-    quit: 'Quit the desk…',
-    quitTitle: 'Quit the desk?',
-    quitBody: 'Agents are refused until it runs again. Closing the window keeps it running.',
-    quitConfirm: 'Quit',
-  },
+  settings,
 
   palette: {
     title: 'Commands',

@@ -12,6 +12,7 @@ import type {
   Books,
   BudgetForm,
   CancelView,
+  ConnectionPlan,
   DeskStatus,
   Evidence,
   Exported,
@@ -21,6 +22,7 @@ import type {
   NewCredential,
   NewVault,
   Overview,
+  ProgramRow,
   RehearsalView,
   SharedView,
   SignalView,
@@ -58,6 +60,10 @@ export interface Commands {
   backup_progress: { args: Record<string, never>; answer: BackupProgress };
   /** The networks of the registry, the desk's own first. */
   networks: { args: Record<string, never>; answer: NetworkRow[] };
+  /** The agent programs on this machine, and whether an agent is connected in them. */
+  programs: { args: Record<string, never>; answer: ProgramRow[] };
+  /** What connecting an agent would change in a program's settings; changes nothing. */
+  connection_plan: { args: { agent: string; program: string }; answer: ConnectionPlan };
   /** Local addresses that agents may reach. */
   hosts: { args: Record<string, never>; answer: string[] };
   /** Budgets that several agents share, oldest first. */
@@ -118,6 +124,10 @@ export interface Commands {
   rotate_token: { args: { agent: string }; answer: NewCredential };
   /** Takes an agent's credential away for good. */
   revoke_agent: { args: { agent: string }; answer: AgentRow };
+  /** Connects an agent in a program on this machine, if the change is still the one shown. */
+  connect_program: { args: { agent: string; program: string; diff: string }; answer: ProgramRow[] };
+  /** Takes the desk's entry out of a program's settings again. */
+  disconnect_program: { args: { program: string }; answer: ProgramRow[] };
   /** Makes a budget for several agents to share. */
   add_shared: { args: { name: string; budget: BudgetForm }; answer: SharedView };
   /** Sets a shared budget's limits. */

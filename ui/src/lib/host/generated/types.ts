@@ -270,6 +270,22 @@ export interface Changed {
   seq: number;
 }
 
+/** What connecting an agent in a program would change. */
+export interface ConnectionPlan {
+  /** "claude-code". */
+  program: string;
+  /** "Claude Code". */
+  title: string;
+  /** The path of its settings. */
+  settings: string;
+  /** Whether there is anything to change. */
+  needed: boolean;
+  /** Whether an entry of a desk's is changed instead of a new one made. */
+  replaces: boolean;
+  /** The change as a unified diff; values that are not part of it stand as "…". */
+  diff: string;
+}
+
 /** How the desk is doing; the first thing a window asks. */
 export interface DeskStatus {
   /** "new" (no vault yet), "locked" or "open". */
@@ -558,6 +574,24 @@ export interface Problem {
   message: string;
   /** What to do. */
   recovery: string;
+}
+
+/** An agent program on this machine, and whose purse the desk opens to it. */
+export interface ProgramRow {
+  /** "claude-code". */
+  program: string;
+  /** "Claude Code". */
+  title: string;
+  /** The path of its settings. */
+  settings: string;
+  /** "connected", "free", "taken" where the desk's name is another server's, or "unreadable". */
+  state: string;
+  /** The agent that is connected, where it is one of this desk's that is not revoked. */
+  agent_id: string | null;
+  /** The agent's name; as it stands in the settings, where the desk does not know it. */
+  agent: string | null;
+  /** Why its settings cannot be read. */
+  problem: string | null;
 }
 
 /** What a budget would have done with an agent's payments of the last days. */

@@ -10,6 +10,7 @@ import { budgetNotes } from '../../notes';
 import { noteWords } from '../../words';
 import { StandinBackups } from './backup';
 import { hex } from './hash';
+import { StandinPrograms } from './programs';
 import { rehearse } from './rehearse';
 import {
   ASSET, BOUNDING, DANGERS, decide, decimal, elapsedPermille, endOf, figure, inForce, isNear, LIMITS, PLACES, SAID, sentence, startOf, units, WINDOWS,
@@ -107,6 +108,7 @@ export class StandinDesk {
   /** What a desk out of a backup says until it is thawed. */
   restoredNote: string | null = null;
   readonly vault = new StandinVault(() => this.changed('status'));
+  readonly programs = new StandinPrograms((key) => this.agents.find((agent) => agent.name.toLowerCase() === key), () => this.vault.needPresence());
   readonly backups = new StandinBackups(() => this.#events, () => this.changed('status'), () => this.vault.needPresence());
   #signals = new Signals();
   #listeners = new Set<(changed: Changed) => void>();
@@ -143,6 +145,10 @@ export class StandinDesk {
       backup_progress: () => this.backups.look(),
       networks: () => this.#networks(),
       set_nodes: (a) => this.#setNodes(a.urls),
+      programs: () => this.programs.rows(),
+      connection_plan: (a) => this.programs.plan(this.#agent(a.agent).name, a.program),
+      connect_program: (a) => this.programs.connect(this.#agent(a.agent).name, a.program, a.diff),
+      disconnect_program: (a) => this.programs.disconnect(a.program),
       hosts: () => [...this.hosts],
       fund: () => this.#fund(),
       shared_budgets: () => this.shared.map((shared) => this.#sharedView(shared)),
@@ -344,7 +350,7 @@ export class StandinDesk {
           : `${agent.grade} was granted; ${why}, so ${inForce(agent.grade, danger)} is in force.`,
       float_on_chain: this.chainSilent ? null : decimal(agent.chain),
       mcp_snippet: JSON.stringify({ mcpServers: { imprest: { command: 'imprest', args: ['mcp', '--agent', key] } } }),
-      http_snippet: JSON.stringify({ mcpServers: { imprest: { type: 'http', url: 'http://127.0.0.1:4020/mcp', headers: { Authorization: 'Bearer <token>' } } } }),
+      http_snippet: JSON.stringify({ mcpServers: { imprest: { type: 'http', url: 'http://127.0.0.1:4020/mcp', headers: { Authorization: 'Bearer PUT-THE-TOKEN-HERE' } } } }),
       token_in_keychain: true,
       activity: this.rows().filter((row) => row.agent_id === agent.id).slice(0, 10),
     };
