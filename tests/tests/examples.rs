@@ -102,6 +102,11 @@ fn each_language_buys_and_is_refused() -> Result<(), Obstacle> {
         assert!(code == 3 && said.contains("frozen"), "{language}: {code} {said}");
     }
     assert_eq!(stand.settled()?, programs.len(), "nobody buys in a frozen desk");
+    let payees = stand.desk.read(&["payees", "127.0.0.1"])?;
+    let shop = payees.done()?;
+    let told = ["name", "paid", "low", "high"].map(|fact| shop[fact].as_str());
+    assert_eq!(told, ["Corner shop", "0.04", "0.01", "0.01"].map(Some), "{shop}");
+    assert_eq!(stand.desk.read(&["payees", "elsewhere"])?.documents.len(), 0);
     let books = stand.desk.read(&["books"])?;
     assert_eq!(books.done()?["equal"], true, "{books:?}");
     Ok(())

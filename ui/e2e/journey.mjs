@@ -99,6 +99,22 @@ describe('a newcomer', () => {
     }));
 });
 
+describe('payees', () => {
+  test('are found, and unfold to where they are paid and what they cost', () =>
+    withPage({ seed: 'month' }, async (page) => {
+      await page.keyboard.press('g');
+      await page.keyboard.press('p');
+      await page.waitForSelector(at('payee-row'));
+      await page.fill(at('find-payee'), 'nobody at all');
+      await page.waitForSelector(at('payee-row'), { state: 'detached' });
+      await page.fill(at('find-payee'), 'CORNER');
+      await page.click(`${at('payee-row')} button`);
+      const facts = (await page.textContent(at('payee-facts'))).replaceAll(/\s/g, '');
+      assert.match(facts, /0x70997970C51812dc3A010C7d01b50e0d17dc79C8/);
+      assert.match(facts, /freight-index.*0\.0042USDC/);
+    }));
+});
+
 describe('agent programs on this machine', () => {
   const WRONG = `${at('note')}[data-tone="wrong"]`;
   const scout = (page) => page.evaluate(() => (window.location.hash = '#/agents/agt_1'));

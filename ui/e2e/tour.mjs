@@ -151,6 +151,8 @@ export const SCREENS = [
   { name: 'agent-revoke', seed: 'month', wait: at('revoke-confirm'), go: async (page) => { await hash('#/agents/agt_1')(page); await page.click(at('revoke')); } },
   { name: 'new-agent', seed: 'month', wait: at('create-agent'), go: hash('#/agents/new') },
   { name: 'new-agent-limits', seed: 'team', wait: at('limit-hour'), go: async (page) => { await hash('#/agents/new')(page); await page.fill(at('agent-name'), 'Buyer'); await page.click(at('more-limits')); }, sizes: [[1280, 1000]] },
+  { name: 'payees', seed: 'month', wait: at('payee-facts'), go: async (page) => { await hash('#/payees')(page); await page.click(`${at('payee-row')} button`); }, sizes: [[1280, 800], [320, 800]] },
+  { name: 'payees-none', seed: 'empty', wait: 'h1', go: hash('#/payees') },
   { name: 'activity', seed: 'month', wait: at('row'), go: hash('#/activity') },
   { name: 'activity-many', seed: 'month', wait: 'text=or more', go: async (page) => { await page.evaluate(() => { window.imprestStandin.totalIsExact = false; }); await hash('#/activity')(page); } },
   { name: 'activity-none', seed: 'month', wait: 'text=Nothing matches', go: async (page) => { await hash('#/activity')(page); await page.fill(at('filter-text'), 'no such thing'); } },

@@ -256,6 +256,9 @@ Examples:
   imprest activity --agent scout --state refused --limit 50
   imprest activity --from 2026-11-01T00:00:00Z --json")]
     Activity(ActivityArgs),
+    /// Lists who was paid or is trusted: where, for how much, and what changed
+    #[command(after_help = "Examples:\n  imprest payees\n  imprest payees shop.example")]
+    Payees(PayeesArgs),
     /// Shows everything known about one payment
     #[command(after_help = "Example:\n  imprest evidence pay_0192…")]
     Evidence {
@@ -361,6 +364,14 @@ Exits as fetch does: 0 paid, 3 refused, 4 still waiting for the owner.")]
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+}
+
+/// `imprest payees`.
+#[derive(Debug, Args)]
+pub struct PayeesArgs {
+    /// Only those whose origin or address contains this
+    #[arg(value_name = "TEXT")]
+    pub text: Option<String>,
 }
 
 /// `imprest init`.

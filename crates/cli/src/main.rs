@@ -19,6 +19,7 @@ mod money;
 mod networks;
 mod owner;
 mod passphrase;
+mod payees;
 mod read;
 mod screen;
 mod serve;
@@ -147,6 +148,7 @@ async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
         Command::Networks(args) => networks::networks(context, args).await,
         Command::Status => read::status(context).await,
         Command::Activity(args) => read::activity(context, &args).await,
+        Command::Payees(args) => payees::payees(context, args).await,
         Command::Evidence { payment } => read::evidence(context, &payment).await,
         Command::Books => read::books(context).await,
         Command::Export(args) => read::export(context, &args).await,

@@ -169,6 +169,7 @@ fn help_says_what_every_command_does() {
         "budget",
         "payment",
         "payments",
+        "payees",
         "completions",
         "man",
     ];

@@ -80,7 +80,8 @@ fn interfaces() -> BTreeMap<String, String> {
     all! {
         ActivityFilter ActivityPage ActivityRow AgentPage AgentRow ApprovalCard BackupMade
         BackupProgress BackupView BookLine Books BudgetForm CancelView Changed ConnectionPlan DeskStatus EventView Evidence
-        Exported ExportedKeyView Finding FundView NetworkRow NetworkView NewCredential NewVault Overview Pace Problem ProgramRow
+        Exported ExportedKeyView Finding FundView NetworkRow NetworkView NewCredential NewVault Overview Pace PayeeAddressView PayeeView
+        PriceBand Problem ProgramRow
         RehearsalView RuleCount SharedView SignalView TreasuryView Verified WayView WindowRow Words
     }
 }

@@ -42,6 +42,8 @@ macro_rules! command_table {
             read programs() -> Vec<ProgramRow>;
             /// What connecting an agent would change in a program's settings; changes nothing.
             read connection_plan(agent: String, program: String) -> ConnectionPlan;
+            /// Who was paid or is trusted, the latest first; with a text, those that contain it.
+            read payees(text: Option<String>) -> Vec<PayeeView>;
             /// Local addresses that agents may reach.
             read hosts() -> Vec<String>;
             /// Budgets that several agents share, oldest first.

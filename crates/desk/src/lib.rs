@@ -29,6 +29,7 @@ mod networks;
 pub mod owner;
 mod owner_acts;
 mod pay;
+mod payees;
 mod place;
 mod presence;
 mod problem;

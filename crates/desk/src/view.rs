@@ -175,6 +175,62 @@ shapes! {
         pub reachable: bool,
     }
 
+    /// Somebody who was paid, or whom the owner trusts.
+    pub struct PayeeView {
+        /// Scheme, host and port, or "transfer:0x…" for an address that was sent money.
+        pub origin: String,
+        /// The host, "Corner shop" for the practice shop, or the address.
+        pub name: String,
+        /// Where it is paid now.
+        pub pay_to: String,
+        /// Where it was paid before, the latest first.
+        pub earlier: Vec<PayeeAddressView>,
+        /// Since when the present address is known, RFC 3339.
+        pub first_seen: String,
+        /// When it was paid or named last, RFC 3339.
+        pub last_seen: String,
+        /// The sum it has been paid, settled, as a decimal.
+        pub paid: String,
+        /// What was paid last.
+        pub last_amount: Option<String>,
+        /// What for, in the payee's words.
+        pub last_what: Option<String>,
+        /// The asset's symbol.
+        pub asset: String,
+        /// The lowest price lately, of whatever it sells.
+        pub low: Option<String>,
+        /// The highest.
+        pub high: Option<String>,
+        /// What its goods cost lately, by path.
+        pub prices: Vec<PriceBand>,
+        /// How many open signals are about it.
+        pub signals: u32,
+    }
+
+    /// An address a payee was paid at before.
+    pub struct PayeeAddressView {
+        /// The address.
+        pub pay_to: String,
+        /// Since when it is known, RFC 3339.
+        pub first_seen: String,
+        /// When it was paid there last, RFC 3339.
+        pub last_seen: String,
+    }
+
+    /// What one thing cost lately, at most ten times.
+    pub struct PriceBand {
+        /// The path that is fetched.
+        pub item: String,
+        /// The lowest, as a decimal.
+        pub low: String,
+        /// The highest.
+        pub high: String,
+        /// The last.
+        pub last: String,
+        /// How many prices these are.
+        pub times: u32,
+    }
+
     /// An agent program on this machine, and whose purse the desk opens to it.
     pub struct ProgramRow {
         /// "claude-code".

@@ -29,7 +29,7 @@ pub(crate) fn held(agent: &AgentId) -> String {
 }
 
 /// The account of what an origin was paid.
-fn payee_account(origin: &str) -> String {
+pub(crate) fn payee_account(origin: &str) -> String {
     format!("payee/{origin}")
 }
 

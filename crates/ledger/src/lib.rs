@@ -23,6 +23,7 @@ mod later;
 mod locks;
 mod migrate;
 mod nodes;
+mod payees;
 mod payments;
 mod proof;
 mod read;
@@ -53,6 +54,7 @@ pub use found::{FoundSpend, StrangerSpend};
 pub use grant::{CancelGrant, Grant, SweepGrant, TransactionTerms, TreasuryGrant};
 pub use locks::{LOCK_MINUTES, Locks};
 pub use nodes::{NODE_BYTES_MAX, NODES_MAX, Nodes};
+pub use payees::{ItemPrices, PAYEES_MAX, PayeeAddress, PayeeRecord};
 pub use payments::{OpenPayment, SettledPayment};
 pub use read::{
     ApprovalRecord, BookBalance, COUNT_MAX, EventRecord, LastPaid, PaymentFilter, PaymentPage,

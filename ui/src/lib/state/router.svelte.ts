@@ -8,6 +8,7 @@ export type Place =
   | { view: 'new-shared' }
   | { view: 'shared'; shared: string }
   | { view: 'activity' }
+  | { view: 'payees' }
   | { view: 'signals' }
   | { view: 'settings' };
 
@@ -31,7 +32,7 @@ function placeOf([first, second]: string[]): Place {
   if (first === 'agents') return second === undefined || second === '' ? { view: 'agents' } : { view: 'agent', agent: second };
   if (first === 'shared' && second !== undefined && second !== '') return second === 'new' ? { view: 'new-shared' } : { view: 'shared', shared: second };
   if (first === 'shared') return { view: 'agents' };
-  if (first === 'activity' || first === 'signals' || first === 'settings') return { view: first };
+  if (first === 'activity' || first === 'payees' || first === 'signals' || first === 'settings') return { view: first };
   return { view: 'desk' };
 }
 

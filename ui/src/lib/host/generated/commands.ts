@@ -22,6 +22,7 @@ import type {
   NewCredential,
   NewVault,
   Overview,
+  PayeeView,
   ProgramRow,
   RehearsalView,
   SharedView,
@@ -64,6 +65,8 @@ export interface Commands {
   programs: { args: Record<string, never>; answer: ProgramRow[] };
   /** What connecting an agent would change in a program's settings; changes nothing. */
   connection_plan: { args: { agent: string; program: string }; answer: ConnectionPlan };
+  /** Who was paid or is trusted, the latest first; with a text, those that contain it. */
+  payees: { args: { text: string | null }; answer: PayeeView[] };
   /** Local addresses that agents may reach. */
   hosts: { args: Record<string, never>; answer: string[] };
   /** Budgets that several agents share, oldest first. */

@@ -566,6 +566,62 @@ export interface Pace {
   note: string;
 }
 
+/** An address a payee was paid at before. */
+export interface PayeeAddressView {
+  /** The address. */
+  pay_to: string;
+  /** Since when it is known, RFC 3339. */
+  first_seen: string;
+  /** When it was paid there last, RFC 3339. */
+  last_seen: string;
+}
+
+/** Somebody who was paid, or whom the owner trusts. */
+export interface PayeeView {
+  /** Scheme, host and port, or "transfer:0x…" for an address that was sent money. */
+  origin: string;
+  /** The host, "Corner shop" for the practice shop, or the address. */
+  name: string;
+  /** Where it is paid now. */
+  pay_to: string;
+  /** Where it was paid before, the latest first. */
+  earlier: PayeeAddressView[];
+  /** Since when the present address is known, RFC 3339. */
+  first_seen: string;
+  /** When it was paid or named last, RFC 3339. */
+  last_seen: string;
+  /** The sum it has been paid, settled, as a decimal. */
+  paid: string;
+  /** What was paid last. */
+  last_amount: string | null;
+  /** What for, in the payee's words. */
+  last_what: string | null;
+  /** The asset's symbol. */
+  asset: string;
+  /** The lowest price lately, of whatever it sells. */
+  low: string | null;
+  /** The highest. */
+  high: string | null;
+  /** What its goods cost lately, by path. */
+  prices: PriceBand[];
+  /** How many open signals are about it. */
+  signals: number;
+}
+
+/** What one thing cost lately, at most ten times. */
+export interface PriceBand {
+  /** The path that is fetched. */
+  item: string;
+  /** The lowest, as a decimal. */
+  low: string;
+  /** The highest. */
+  high: string;
+  /** The last. */
+  last: string;
+  /** How many prices these are. */
+  times: number;
+}
+
 /** An error as it crosses: the window words the code, a terminal prints the sentences. */
 export interface Problem {
   /** A closed set of words, see `desk::ErrorCode`. */

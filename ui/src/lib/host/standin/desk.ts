@@ -10,6 +10,7 @@ import { budgetNotes } from '../../notes';
 import { noteWords } from '../../words';
 import { StandinBackups } from './backup';
 import { hex } from './hash';
+import { payeesOf } from './payees';
 import { StandinPrograms } from './programs';
 import { rehearse } from './rehearse';
 import {
@@ -145,6 +146,7 @@ export class StandinDesk {
       backup_progress: () => this.backups.look(),
       networks: () => this.#networks(),
       set_nodes: (a) => this.#setNodes(a.urls),
+      payees: () => payeesOf(this.payments.filter((payment) => payment.row.state === 'settled').map(({ row, amount, evidence }) => ({ ...row, amount, payTo: evidence.pay_to, url: evidence.url })), ASSET, () => 0),
       programs: () => this.programs.rows(),
       connection_plan: (a) => this.programs.plan(this.#agent(a.agent).name, a.program),
       connect_program: (a) => this.programs.connect(this.#agent(a.agent).name, a.program, a.diff),
