@@ -9,7 +9,7 @@
 //! The same targets stand in the `fuzz` folders of vault, backup and rails for libFuzzer, which
 //! looks for ways through the code where this only throws dice.
 
-mod alter;
+pub mod alter;
 mod dice;
 mod tar;
 mod target;
