@@ -17,6 +17,7 @@ pub fn everything() -> Result<()> {
     }
     kits::web_ui()?;
     kits::tauri_driver()?;
+    kits::schemathesis()?;
     console::note(format!("Set up ({}).", console::elapsed(began.elapsed())));
     Ok(())
 }
