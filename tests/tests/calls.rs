@@ -154,7 +154,9 @@ impl Run {
     /// `IMPREST_CALLS_SEED` is the number of its first sequence.
     fn new(url: String, stage: Stage, roles: Vec<Role>) -> Result<Run, Obstacle> {
         let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build();
+        // The door hangs up on a connection that says nothing for 15 s.
+        let client = Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(5));
+        let client = client.timeout(Duration::from_secs(60)).build();
         Ok(Run {
             client: client.map_err(|e| Obstacle::new(e.to_string()))?,
             url,
@@ -237,7 +239,7 @@ impl Run {
     }
 
     async fn say(&self, token: &str, call: &Call) -> Result<Heard, Obstacle> {
-        let trouble = |e: reqwest::Error| Obstacle::new(format!("{call}: {e}"));
+        let trouble = |e: reqwest::Error| Obstacle::new(format!("{call}: {e:?}"));
         let method = call.method.parse().map_err(|_| Obstacle::new("no method"))?;
         let mut request = self.client.request(method, format!("{}{}", self.url, call.path));
         if call.with_token {
