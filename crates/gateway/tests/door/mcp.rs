@@ -2,7 +2,7 @@
 
 use crate::support::{FAILING, REFUSED, SLOW, Stand, client};
 use imprest_gateway::{HttpTeller, Token, bridge};
-use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion};
+use rmcp::model::{CallToolRequestParams, CallToolResult, ErrorCode, ProtocolVersion};
 use rmcp::service::{ClientInitializeError, RoleClient, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -144,6 +144,27 @@ async fn agents_shop_over_http_in_both_eras() {
         assert!(
             stand.teller.calls().iter().all(|(agent, _)| agent.as_str() == format!("agt_era-{n}"))
         );
+        client.cancel().await.expect("the client closes");
+    }
+}
+
+#[tokio::test]
+async fn what_the_desk_does_not_declare_it_does_not_answer() {
+    for (n, lifecycle) in lifecycles().into_iter().enumerate() {
+        let stand = Stand::open().await;
+        let token = stand.book.add(&format!("era-{n}"));
+        let client = connected(&stand, &token, lifecycle).await;
+        let info = client.peer_info().expect("the server introduces itself");
+        let declared = serde_json::to_value(&info.capabilities).expect("JSON");
+        assert_eq!(declared, json!({ "tools": {} }));
+        for (what, ended) in [
+            ("prompts", client.list_all_prompts().await.map(drop)),
+            ("resources", client.list_all_resources().await.map(drop)),
+            ("templates", client.list_all_resource_templates().await.map(drop)),
+        ] {
+            let Err(ServiceError::McpError(error)) = ended else { panic!("{what}: {ended:?}") };
+            assert_eq!(error.code, ErrorCode::METHOD_NOT_FOUND, "{what}");
+        }
         client.cancel().await.expect("the client closes");
     }
 }
