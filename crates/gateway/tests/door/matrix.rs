@@ -63,7 +63,7 @@ const TOKENS: [&str; 9] =
 
 /// One in so many of those with two faults is tried, and each of those with one; a prime, so that
 /// all values come by.
-const EVERY: usize = 7;
+const EVERY: usize = 23;
 
 #[derive(Clone, Copy)]
 struct Path {
