@@ -8,8 +8,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+#[cfg(test)]
+extern crate self as imprest_gateway;
+
 mod bounds;
 mod bridge;
+#[cfg(test)]
+mod conformance;
 mod door;
 mod error;
 mod lock;

@@ -2,7 +2,7 @@
 
 use crate::bounds::{bad_request, check_cursor, check_wait, parse_json, parse_payment};
 use crate::lock::{Lock, OPENAPI_PATH, check, nowhere};
-use crate::mcp::{self, McpDoor};
+use crate::mcp;
 use crate::openapi::openapi_document;
 use crate::problem::TurnedAway;
 use crate::teller::{Doorkeeper, Failure, FailureCode, Teller};
@@ -16,6 +16,7 @@ use axum::routing::{get, post, post_service};
 use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use imprest_domain::AgentId;
+use rmcp::handler::server::ServerHandler;
 use serde::Deserialize;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -23,13 +24,19 @@ use tokio_util::sync::CancellationToken;
 type Answer<A> = Result<Json<A>, TurnedAway>;
 type Caller = Extension<Admission<AgentId>>;
 
-/// Everything behind the door, the lock included.
-pub(crate) fn router<T, D>(teller: Arc<T>, lock: Arc<Lock<D>>, stop: CancellationToken) -> Router
+/// Everything behind the door, the lock included; `mcp` is what answers MCP.
+pub(crate) fn router<T, D, H>(
+    teller: Arc<T>,
+    lock: Arc<Lock<D>>,
+    mcp: H,
+    stop: CancellationToken,
+) -> Router
 where
     T: Teller<Caller = AgentId>,
     D: Doorkeeper,
+    H: ServerHandler + Clone,
 {
-    let mcp = mcp::http(McpDoor::over_http(teller.clone()), lock.authorities(), stop);
+    let mcp = mcp::http(mcp, lock.authorities(), stop);
     Router::new()
         .route("/v1/fetch", post(fetch::<T>))
         .route("/v1/quote", post(quote::<T>))
