@@ -17,6 +17,8 @@ mod bridge;
 mod conformance;
 mod door;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lock;
 mod mcp;
 mod openapi;
