@@ -170,6 +170,31 @@ async fn what_the_desk_does_not_declare_it_does_not_answer() {
 }
 
 #[tokio::test]
+async fn what_is_no_message_is_answered_as_json_rpc() {
+    let stand = Stand::open().await;
+    let token = stand.book.add("anna");
+    for (body, code) in [
+        ("", -32_700),
+        ("{", -32_700),
+        ("{}{}", -32_700),
+        ("null", -32_600),
+        ("[]", -32_600),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, -32_600),
+        (r#"{"jsonrpc":"2.0","id":1}"#, -32_600),
+    ] {
+        let request = client().post(&stand.door.mcp_url).bearer_auth(token.expose());
+        let request = request.header("content-type", "application/json").body(body);
+        let request = request.header("accept", "application/json, text/event-stream");
+        let answer = request.send().await.expect("the door answers");
+        assert_eq!(answer.status(), 400, "{body}");
+        let answer: Value = answer.json().await.expect("JSON");
+        assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &Value::Null), "{body}");
+        assert_eq!(answer["error"]["code"], code, "{body}: {answer}");
+    }
+    assert!(stand.teller.calls().is_empty());
+}
+
+#[tokio::test]
 async fn wrong_tokens_are_refused_over_mcp() {
     let stand = Stand::open().await;
     let unknown = Token::generate().expect("the system has randomness");
