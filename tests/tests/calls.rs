@@ -17,9 +17,9 @@ const SEQUENCES: u64 = 10_000;
 /// The most calls in one of them.
 const CALLS_MAX: usize = 3;
 /// Agents of each of the kinds of budget below.
-const OF_EACH_KIND: usize = 2;
-/// How long what was signed may take to reach the chain.
-const PATIENCE: Duration = Duration::from_secs(60);
+const OF_EACH_KIND: usize = 4;
+/// How long what was signed may take to reach the chain, or to run out on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// USDC has six decimals.
 const UNITS_PER_USDC: u128 = 1_000_000;
 
@@ -238,7 +238,23 @@ impl Run {
         Ok(kinds)
     }
 
+    /// Makes a call, and makes it again when the door says that it comes too soon.
     async fn say(&self, token: &str, call: &Call) -> Result<Heard, Obstacle> {
+        loop {
+            let (heard, wait) = self.say_once(token, call).await?;
+            match wait {
+                Some(wait) if heard.status == 429 => tokio::time::sleep(wait).await,
+                _ => return Ok(heard),
+            }
+        }
+    }
+
+    /// Makes a call; answers what was said, and how long to wait if the door says so.
+    async fn say_once(
+        &self,
+        token: &str,
+        call: &Call,
+    ) -> Result<(Heard, Option<Duration>), Obstacle> {
         let trouble = |e: reqwest::Error| Obstacle::new(format!("{call}: {e:?}"));
         let method = call.method.parse().map_err(|_| Obstacle::new("no method"))?;
         let mut request = self.client.request(method, format!("{}{}", self.url, call.path));
@@ -249,11 +265,12 @@ impl Run {
             request = request.header(*name, value);
         }
         let answer = request.body(call.body.clone()).send().await.map_err(trouble)?;
-        let kind = answer.headers().get("content-type");
-        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+        let header = |name: &str| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let kind = header("content-type").unwrap_or_default();
+        let wait = header("retry-after").and_then(|s| s.parse().ok()).map(Duration::from_secs);
         let status = answer.status().as_u16();
         let body = answer.bytes().await.map_err(trouble)?.to_vec();
-        Ok(Heard { status, kind, body })
+        Ok((Heard { status, kind, body }, wait))
     }
 
     /// Holds an agent's own pages, the owner's and the chain against each other; answers the payments

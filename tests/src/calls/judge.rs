@@ -149,7 +149,7 @@ impl Witness {
         if heard.body.is_empty() || heard.kind != "application/json" {
             return match heard.status {
                 202 => Ok("MCP accepted".to_owned()),
-                400..=499 => Ok(format!("MCP HTTP {}", heard.status)),
+                400 | 405 | 406 => Ok(format!("MCP HTTP {}", heard.status)),
                 status => Err(format!("nothing is said with {status}")),
             };
         }
