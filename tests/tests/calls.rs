@@ -215,7 +215,7 @@ impl Run {
             kinds.push(judged.map_err(|why| {
                 Obstacle::new(format!(
                     "{why}\n  sequence {seed}, call {} of {}{}: {call}\n  was answered: {heard}\n  \
-                     IMPREST_CALLS_SEED={seed} begins with it",
+                     IMPREST_CALLS_SEED={seed} IMPREST_CALLS=1 makes it alone",
                     kinds.len() + 1,
                     sequence.calls.len(),
                     if sequence.at_once { ", all at once" } else { "" },
