@@ -5,6 +5,7 @@
 //! value that owns it. Where a journey turns the clock or looks into the keychain, the same desk
 //! runs inside the test ([`Inside`]).
 
+pub mod calls;
 mod chain;
 mod desk;
 mod door;

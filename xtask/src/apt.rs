@@ -15,8 +15,8 @@ const BUILDING: &[&str] = &[
     "libxdo-dev",
 ];
 
-/// What the tests need besides: a display, a session bus, a keyring, browsers without a person, and
-/// a network of their own.
+/// What the tests need besides: a display, a session bus, a keyring, browsers without a person, a
+/// network of their own, and a Python for packages of its own.
 const TESTING: &[&str] = &[
     "webkit2gtk-driver",
     "xvfb",
@@ -32,6 +32,7 @@ const TESTING: &[&str] = &[
     "imagemagick",
     "age",
     "iproute2",
+    "python3-venv",
 ];
 
 /// Installs the packages for building that are missing.

@@ -1,4 +1,4 @@
-//! npm packages, the built web UI and the WebDriver server.
+//! npm packages, the built web UI, the WebDriver server and the caller of the API.
 
 use crate::{console, process, stamp, workspace};
 use anyhow::{Context, Result, bail};
@@ -84,6 +84,33 @@ pub fn tauri_driver() -> Result<()> {
     process::run_quietly(
         process::cargo().args(install).arg(&tools).current_dir(std::env::temp_dir()),
     )?;
+    step.done();
+    Ok(())
+}
+
+/// Installs schemathesis, which calls the desk's API as its description says, into a Python of its own
+/// under `target/tools`, unless those versions are there.
+///
+/// # Errors
+/// When Python is missing, or pip fails.
+pub fn schemathesis() -> Result<()> {
+    let list = workspace::root().join("tests/openapi/requirements.txt");
+    let wanted = stamp::of_file(&list)?;
+    let folder = workspace::target().join("tools/schemathesis");
+    let mark = folder.join(".imprest-requirements");
+    if stamp::is(&mark, &wanted) {
+        return Ok(());
+    }
+    let step = console::begin("schemathesis, for the tests of the HTTP API");
+    let python = if cfg!(windows) { "python" } else { "python3" };
+    process::run_quietly(process::program(python).args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let own = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
+    // Wheels only: nothing that is installed runs code of its own meanwhile.
+    let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"];
+    process::run_quietly(
+        process::program(folder.join(own)).args(install).arg("--requirement").arg(&list),
+    )?;
+    stamp::write(&mark, &wanted)?;
     step.done();
     Ok(())
 }

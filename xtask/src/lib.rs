@@ -71,11 +71,13 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "fuzz",
         arguments: "[--runs N] [--seed N] [TARGET]",
-        does: "Throws altered files at every parser of files and prints how many.",
+        does: "Throws altered bytes at every parser of files and of what strangers send, and prints how many.",
         details: &[
             "--runs N  how many for each parser; a million when it is not given.",
             "--seed N  another number makes another run, the same number the same.",
-            "TARGET    vault_file, keystore, recovery_words, container, envelope or manifest.",
+            "TARGET    vault_file, keystore, recovery_words, container, envelope, manifest, x402_v2,",
+            "          x402_v1, payment_charge, payment_challenge, receipt, fetch_body, transfer_body or",
+            "          json_rpc.",
         ],
     },
     Command {

@@ -12,11 +12,12 @@ pub fn everything() -> Result<()> {
     let began = Instant::now();
     apt::for_building()?;
     apt::for_testing()?;
-    for folder in ["assets/practice", "ui", "tests", "tests/v1"] {
+    for folder in ["assets/practice", "ui", "tests", "tests/v1", "tests/mcp"] {
         kits::npm_packages(folder)?;
     }
     kits::web_ui()?;
     kits::tauri_driver()?;
+    kits::schemathesis()?;
     console::note(format!("Set up ({}).", console::elapsed(began.elapsed())));
     Ok(())
 }

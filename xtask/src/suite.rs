@@ -107,6 +107,7 @@ fn rust_tests(words: &Words) -> Result<bool> {
     tests.args(&words.test_name);
     tests.env("IMPREST_BIN_DIR", workspace::programs());
     tests.env("IMPREST_TAURI_DRIVER", workspace::tauri_driver());
+    tests.env("IMPREST_SCHEMATHESIS", workspace::schemathesis());
     told(&mut tests)
 }
 

@@ -33,3 +33,9 @@ pub fn program(name: &str) -> PathBuf {
 pub fn tauri_driver() -> PathBuf {
     target().join("tools/bin").join(format!("tauri-driver{}", env::consts::EXE_SUFFIX))
 }
+
+/// What calls the API as its description says.
+pub fn schemathesis() -> PathBuf {
+    let inside = if cfg!(windows) { "Scripts/st.exe" } else { "bin/st" };
+    target().join("tools/schemathesis").join(inside)
+}

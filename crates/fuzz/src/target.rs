@@ -18,7 +18,7 @@ pub struct Target {
     parse: fn(&[u8]) -> bool,
 }
 
-/// Every parser of what comes from a file or from a payee.
+/// Every parser of what comes from a file, from a payee or from an agent.
 pub const TARGETS: &[Target] = &[
     Target {
         name: "vault_file",
@@ -85,6 +85,24 @@ pub const TARGETS: &[Target] = &[
         of: "rails",
         alter: json_or_bytes,
         parse: imprest_rails::fuzzing::receipt,
+    },
+    Target {
+        name: "fetch_body",
+        of: "gateway",
+        alter: json_or_bytes,
+        parse: imprest_gateway::fuzzing::fetch_body,
+    },
+    Target {
+        name: "transfer_body",
+        of: "gateway",
+        alter: json_or_bytes,
+        parse: imprest_gateway::fuzzing::transfer_body,
+    },
+    Target {
+        name: "json_rpc",
+        of: "gateway",
+        alter: json_or_bytes,
+        parse: imprest_gateway::fuzzing::json_rpc,
     },
 ];
 
@@ -208,6 +226,13 @@ mod tests {
     #[test]
     fn receipts() {
         assert!(short("receipt").accepted > 30);
+    }
+
+    #[test]
+    fn bodies_of_agents() {
+        assert!(short("fetch_body").accepted > 30);
+        assert!(short("transfer_body").accepted > 30);
+        assert!(short("json_rpc").accepted > 30);
     }
 
     #[test]

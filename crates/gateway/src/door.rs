@@ -2,6 +2,7 @@
 
 use crate::error::DoorError;
 use crate::lock::Lock;
+use crate::mcp::McpDoor;
 use crate::peer::Peer;
 use crate::routes::router;
 use crate::teller::{Doorkeeper, Teller};
@@ -11,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use imprest_domain::AgentId;
+use rmcp::handler::server::ServerHandler;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +69,23 @@ where
     T: Teller<Caller = AgentId>,
     D: Doorkeeper,
 {
+    let mcp = McpDoor::over_http(teller.clone());
+    serve_with(listener, teller, doorkeeper, mcp, shutdown).await
+}
+
+/// As [`serve`], with what answers MCP: the desk's own tools, or those with others around them.
+pub(crate) async fn serve_with<T, D, H>(
+    listener: TcpListener,
+    teller: Arc<T>,
+    doorkeeper: Arc<D>,
+    mcp: H,
+    shutdown: CancellationToken,
+) -> Result<Door, DoorError>
+where
+    T: Teller<Caller = AgentId>,
+    D: Doorkeeper,
+    H: ServerHandler + Clone,
+{
     let local_addr = listener.local_addr().map_err(DoorError::Listener)?;
     if !local_addr.ip().is_loopback() {
         return Err(DoorError::NotLoopback { addr: local_addr });
@@ -74,7 +93,7 @@ where
     // MCP's own token: it ends calls under way, so it is cancelled after the grace, not before.
     let stop = CancellationToken::new();
     let lock = Arc::new(Lock::new(doorkeeper, local_addr));
-    let router = router(teller, lock, stop.clone());
+    let router = router(teller, lock, mcp, stop.clone());
     let http_url = format!("http://{local_addr}");
     tracing::info!(%local_addr, "the agents' door is open");
     Ok(Door {

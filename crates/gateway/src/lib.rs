@@ -8,10 +8,17 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+#[cfg(test)]
+extern crate self as imprest_gateway;
+
 mod bounds;
 mod bridge;
+#[cfg(test)]
+mod conformance;
 mod door;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lock;
 mod mcp;
 mod openapi;

@@ -13,7 +13,7 @@ use crate::turnstile::{Admission, Full, Turnstile};
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, Method};
@@ -126,9 +126,18 @@ pub(crate) async fn check<D: Doorkeeper>(
     request: Request,
     next: Next,
 ) -> Response {
+    let has_body = !request.body().is_end_stream();
     let mut response = match lock.admit(request).await {
         Ok(request) => next.run(request).await,
-        Err(turned_away) => turned_away.into_response(),
+        Err(turned_away) => {
+            let mut response = turned_away.into_response();
+            if has_body {
+                // It was not read to its end, so the connection ends here, and has to say so: the
+                // next request on it would be lost (RFC 9112 §9.3 and §9.6).
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -11,9 +11,11 @@ use crate::wire::{
 use imprest_domain::AgentId;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData, Extensions,
-    Implementation, JsonObject, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-    ServerConfig, Tool, ToolAnnotations,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
+    CompleteRequestParams, CompleteResult, ContentBlock, ErrorData, Extensions, Implementation,
+    JsonObject, ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
+    ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -77,11 +79,11 @@ impl<T: Teller<Caller = ()>> McpDoor<T> {
 
 /// The streamable HTTP service, without sessions: every request carries its own credential, so
 /// no session identifier can ever lead one agent to another's answers.
-pub(crate) fn http<T: Teller>(
-    door: McpDoor<T>,
+pub(crate) fn http<H: ServerHandler + Clone>(
+    handler: H,
     authorities: &[String],
     stop: CancellationToken,
-) -> StreamableHttpService<McpDoor<T>, NeverSessionManager> {
+) -> StreamableHttpService<H, NeverSessionManager> {
     // The lock has already checked all of this; it stays on as a second lock.
     let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(authorities)
@@ -90,7 +92,7 @@ pub(crate) fn http<T: Teller>(
         .with_legacy_session_mode(false)
         .with_json_response(true)
         .with_cancellation_token(stop);
-    StreamableHttpService::new(move || Ok(door.clone()), Arc::default(), config)
+    StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config)
 }
 
 /// An answer with a list of what in it was written by strangers.
@@ -346,6 +348,40 @@ impl<T: Teller> ServerHandler for McpDoor<T> {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(info)
             .with_instructions(INSTRUCTIONS)
+    }
+
+    // The desk has tools and nothing else, so that the lists of other things are methods it does not
+    // know: an empty list would say that it has them (MCP 2026-07-28, server/discover).
+    async fn list_prompts(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
+    }
+
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>())
+    }
+
+    async fn complete(
+        &self,
+        _request: CompleteRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
     }
 
     async fn list_tools(

@@ -172,6 +172,34 @@ async fn large_bodies_are_refused_declared_or_not() {
     assert_eq!(stand.teller.calls().len(), 1);
 }
 
+/// A connection on which something is left unread is not used again, and whoever sent it is told.
+#[tokio::test]
+async fn a_body_that_is_not_read_ends_its_connection() {
+    let stand = Stand::open().await;
+    let token = stand.book.add("anna");
+    let stranger = Token::generate().expect("the system has randomness");
+    let post = |path: &str, token: &Token| {
+        client().post(stand.url(path)).bearer_auth(token.expose()).body("{}")
+    };
+    let json =
+        |request: reqwest::RequestBuilder| request.header("content-type", "application/json");
+    for (request, status, ends) in [
+        (json(post("/v1/fetch", &stranger)), 401, true),
+        (json(post("/v1/fetch", &token)).header("origin", "null"), 403, true),
+        (json(post("/v1/nowhere", &token)), 404, true),
+        (post("/v1/fetch", &token), 415, true),
+        // This one is read, and is what is wrong.
+        (json(post("/v1/fetch", &token)), 400, false),
+        (client().get(stand.url("/v1/budget")), 401, false),
+        (client().get(stand.url("/v1/budget")).bearer_auth(token.expose()), 200, false),
+    ] {
+        let answer = request.send().await.expect("the door answers");
+        assert_eq!(answer.status(), status);
+        let said = answer.headers().get("connection").is_some_and(|value| value == "close");
+        assert_eq!(said, ends, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn the_description_is_public_and_whole() {
     let stand = Stand::open().await;

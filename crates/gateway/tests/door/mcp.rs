@@ -2,7 +2,7 @@
 
 use crate::support::{FAILING, REFUSED, SLOW, Stand, client};
 use imprest_gateway::{HttpTeller, Token, bridge};
-use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion};
+use rmcp::model::{CallToolRequestParams, CallToolResult, ErrorCode, ProtocolVersion};
 use rmcp::service::{ClientInitializeError, RoleClient, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -146,6 +146,52 @@ async fn agents_shop_over_http_in_both_eras() {
         );
         client.cancel().await.expect("the client closes");
     }
+}
+
+#[tokio::test]
+async fn what_the_desk_does_not_declare_it_does_not_answer() {
+    for (n, lifecycle) in lifecycles().into_iter().enumerate() {
+        let stand = Stand::open().await;
+        let token = stand.book.add(&format!("era-{n}"));
+        let client = connected(&stand, &token, lifecycle).await;
+        let info = client.peer_info().expect("the server introduces itself");
+        let declared = serde_json::to_value(&info.capabilities).expect("JSON");
+        assert_eq!(declared, json!({ "tools": {} }));
+        for (what, ended) in [
+            ("prompts", client.list_all_prompts().await.map(drop)),
+            ("resources", client.list_all_resources().await.map(drop)),
+            ("templates", client.list_all_resource_templates().await.map(drop)),
+        ] {
+            let Err(ServiceError::McpError(error)) = ended else { panic!("{what}: {ended:?}") };
+            assert_eq!(error.code, ErrorCode::METHOD_NOT_FOUND, "{what}");
+        }
+        client.cancel().await.expect("the client closes");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_answered_as_json_rpc() {
+    let stand = Stand::open().await;
+    let token = stand.book.add("anna");
+    for (body, code) in [
+        ("", -32_700),
+        ("{", -32_700),
+        ("{}{}", -32_700),
+        ("null", -32_600),
+        ("[]", -32_600),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, -32_600),
+        (r#"{"jsonrpc":"2.0","id":1}"#, -32_600),
+    ] {
+        let request = client().post(&stand.door.mcp_url).bearer_auth(token.expose());
+        let request = request.header("content-type", "application/json").body(body);
+        let request = request.header("accept", "application/json, text/event-stream");
+        let answer = request.send().await.expect("the door answers");
+        assert_eq!(answer.status(), 400, "{body}");
+        let answer: Value = answer.json().await.expect("JSON");
+        assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &Value::Null), "{body}");
+        assert_eq!(answer["error"]["code"], code, "{body}: {answer}");
+    }
+    assert!(stand.teller.calls().is_empty());
 }
 
 #[tokio::test]
