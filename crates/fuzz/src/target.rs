@@ -86,6 +86,12 @@ pub const TARGETS: &[Target] = &[
         alter: json_or_bytes,
         parse: imprest_rails::fuzzing::receipt,
     },
+    Target {
+        name: "signed",
+        of: "rails",
+        alter: json_or_bytes,
+        parse: imprest_rails::fuzzing::signed,
+    },
 ];
 
 /// What a run came to.
@@ -208,6 +214,7 @@ mod tests {
     #[test]
     fn receipts() {
         assert!(short("receipt").accepted > 30);
+        assert!(short("signed").accepted > 30);
     }
 
     #[test]

@@ -36,3 +36,4 @@ pub use quote::{MAX_TIMEOUT_S, Quote, Way};
 pub use rails::{Options, Probe, Rails};
 pub use request::Request;
 pub use response::Response;
+pub use x402::signed::{SignedOffer, SignedReceipt};

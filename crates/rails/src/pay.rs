@@ -3,6 +3,7 @@
 use crate::offer::address;
 use crate::quote::Way;
 use crate::response::BodyEnd;
+use crate::x402::signed::SignedReceipt;
 use crate::x402::{v1, v2};
 use crate::{Quote, Request, Response, mpp};
 use imprest_domain::{Address, Authorization, B256, Units, plain_line};
@@ -53,6 +54,9 @@ pub struct Receipt {
     pub amount: Option<Units>,
     /// Its word for what went wrong, the first 120 characters.
     pub error: Option<String>,
+    /// The receipt that it signed, if it did.
+    #[serde(default)]
+    pub signed: Option<SignedReceipt>,
 }
 
 /// What came of the one attempt to pay.
@@ -138,12 +142,13 @@ impl Claim<'_> {
             payer: self.payer.and_then(|payer| address(payer).ok()),
             amount: self.amount.and_then(|amount| amount.parse().ok()),
             error: self.error.filter(|e| !e.is_empty()).map(|error| plain_line(error, 120)),
+            signed: None,
         }
     }
 }
 
 /// `0x` and 64 hexadecimal digits.
-fn transaction(text: &str) -> Option<B256> {
+pub(crate) fn transaction(text: &str) -> Option<B256> {
     let digits = text.strip_prefix("0x")?;
     if digits.len() == 64 { digits.parse().ok() } else { None }
 }

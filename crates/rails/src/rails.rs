@@ -119,7 +119,7 @@ impl Rails {
         let asks = answer.status().as_u16() == 402;
         let mut reasons = Vec::new();
         if asks && let Some(header) = only(answer.headers(), &PAYMENT_REQUIRED)? {
-            match v2::read_terms(header, request, &self.options.assets)? {
+            match v2::read_terms(header, request, &self.options.assets, Timestamp::now())? {
                 Terms::Payable(quote) => return Ok(Probe::Offer(quote)),
                 Terms::Unpayable(why) => reasons = why,
             }
@@ -209,7 +209,7 @@ impl Rails {
         };
         let headers = answer.headers();
         let response = body.into_response(answer.status().as_u16(), headers);
-        let (receipt, asks_again) = said(&quote.way, headers, &response.body);
+        let (receipt, asks_again) = said((request, quote, payload), headers, &response.body);
         judge(Answer { end, receipt, asks_again, response })
     }
 
@@ -267,11 +267,16 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]
 }
 
 /// What the payee says of a payment, and its word for asking again, each where its protocol has it.
-fn said(way: &Way, headers: &HeaderMap, body: &[u8]) -> (Option<Receipt>, Option<String>) {
+fn said(
+    (request, quote, payload): (&Request, &Quote, &Payload),
+    headers: &HeaderMap,
+    body: &[u8],
+) -> (Option<Receipt>, Option<String>) {
     let header = |name| only(headers, name).unwrap_or_default();
-    match way {
+    match &quote.way {
         Way::X402V2 { .. } => (
-            header(&PAYMENT_RESPONSE).and_then(x402::read_receipt),
+            header(&PAYMENT_RESPONSE)
+                .and_then(|header| x402::read_signed_receipt(header, request, quote, payload)),
             header(&PAYMENT_REQUIRED).and_then(v2::error_word),
         ),
         Way::X402V1 { .. } => {

@@ -126,6 +126,12 @@ impl Request {
         hash.finalize().into()
     }
 
+    /// Whether an address that a payee names stands for what is asked for here: one of the same
+    /// origin.
+    pub(crate) fn is_for(&self, resource: &str) -> bool {
+        Url::parse(resource).is_ok_and(|url| url.origin() == self.url.origin())
+    }
+
     /// The host as people write it, without brackets.
     pub(crate) fn host(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();

@@ -2,12 +2,14 @@
 //!
 //! Source: x402 specification v2, `transports-v2/http.md` and `scheme_exact_evm.md`.
 
+use super::signed::SignedOffers;
 use super::{Exact, Kind, decode, encode, first_payable};
 use crate::json::{self, Members};
-use crate::offer::{Asked, Extra, Payable, Shown, Terms, bad, is_of, payable, words};
+use crate::offer::{Asked, Extra, Payable, Shown, Terms, bad, payable, words};
 use crate::quote::Way;
 use crate::{Payload, Quote, RailsError, Request};
 use imprest_domain::{Asset, B256, plain_line};
+use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -58,13 +60,26 @@ pub(crate) fn read_terms(
     header: &[u8],
     request: &Request,
     assets: &[Asset],
+    now: Timestamp,
 ) -> Result<Terms, RailsError> {
-    let json = decode(header).map_err(bad)?;
-    let head: Head = json::object(&json).map_err(|e| bad(words(&e)))?;
+    read_json(&decode(header).map_err(bad)?, request, assets, now)
+}
+
+/// Reads `PaymentRequired`, JSON that has been found bounded and to read one way only.
+///
+/// # Errors
+/// [`RailsError::BadTerms`] when it cannot be trusted as a whole.
+pub(crate) fn read_json(
+    json: &str,
+    request: &Request,
+    assets: &[Asset],
+    now: Timestamp,
+) -> Result<Terms, RailsError> {
+    let head: Head = json::object(json).map_err(|e| bad(words(&e)))?;
     if head.version != 2 {
         return Err(bad(format!("x402 version {} is not one the desk speaks", head.version)));
     }
-    let required: Required<'_> = json::object(&json).map_err(|e| bad(words(&e)))?;
+    let required: Required<'_> = json::object(json).map_err(|e| bad(words(&e)))?;
     if let Some(extensions) = required.extensions {
         serde_json::from_str::<Members>(extensions.get())
             .map_err(|_| bad("their extensions are no object".into()))?;
@@ -76,13 +91,20 @@ pub(crate) fn read_terms(
             Some(json::object(raw.get()).map_err(unreadable)?)
         }
     };
+    let signed = SignedOffers::read(required.extensions)?;
+    let now_s = u64::try_from(now.as_second()).unwrap_or_default();
     first_payable(&required.accepts, assets, |raw, assets| {
         let payable = read_offer(raw, assets)?;
-        let shown = resource.as_ref().map_or_else(Shown::default, |resource| Shown {
-            description: resource.description.clone(),
-            mime: resource.mime.clone(),
-            resource_matches: is_of(&resource.url, request),
-        });
+        let signed = signed.of(&payable, request, now_s)?;
+        let shown = match &resource {
+            None => Shown { signed, ..Shown::default() },
+            Some(resource) => Shown {
+                description: resource.description.clone(),
+                mime: resource.mime.clone(),
+                resource_matches: request.is_for(&resource.url),
+                signed,
+            },
+        };
         let way = Way::X402V2 {
             offer: raw.to_owned(),
             resource: required.resource.map(ToOwned::to_owned),
