@@ -17,6 +17,11 @@ import { x402ResourceServer } from "@x402/core/server";
 import { toFacilitatorEvmSigner } from "@x402/evm";
 import { ExactEvmScheme as ExactFacilitator } from "@x402/evm/exact/facilitator";
 import { ExactEvmScheme as ExactServer } from "@x402/evm/exact/server";
+import {
+  createEIP712OfferReceiptIssuer,
+  createOfferReceiptExtension,
+  declareOfferReceiptExtension,
+} from "@x402/extensions/offer-receipt";
 import { paymentMiddleware } from "@x402/express";
 import { createWalletClient, defineChain, http, nonceManager, publicActions } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
@@ -37,9 +42,9 @@ const late = "LATE" in process.env ? setting("LATE", /^(refuse|cut)$/) : undefin
 /** What a late facilitator was given and has not taken to the chain yet. */
 const owed = [];
 
-/** What is sold, in atomic units of USDC (6 decimals). */
+/** What is sold, in atomic units of USDC (6 decimals); some of it under signed offers and receipts. */
 const GOODS = {
-  "GET /report": { units: "20000", description: "Weekly report" },
+  "GET /report": { units: "20000", description: "Weekly report", signed: true },
   "GET /big": { units: "750000", description: "The whole archive" },
   "POST /echo": { units: "30000", description: "Says back what it is sent" },
 };
@@ -85,7 +90,7 @@ async function facilitator() {
 
 function routes() {
   return Object.fromEntries(
-    Object.entries(GOODS).map(([route, { units, description }]) => [
+    Object.entries(GOODS).map(([route, { units, description, signed }]) => [
       route,
       {
         accepts: {
@@ -97,6 +102,7 @@ function routes() {
         },
         description,
         mimeType: "application/json",
+        ...(signed && { extensions: declareOfferReceiptExtension({ includeTxHash: true }) }),
       },
     ]),
   );
@@ -112,7 +118,14 @@ async function shop() {
     response.json(await Promise.all(owed.splice(0).map((settle) => settle())));
   });
   app.use(express.text({ type: "*/*", limit: "64kb" }));
-  const server = new x402ResourceServer(await facilitator()).register(network, new ExactServer());
+  // Offers and receipts bear the relayer's signature: nobody has the key of PAY_TO.
+  const issuer = createEIP712OfferReceiptIssuer(
+    `did:pkh:eip155:${chainId}:${relayer.address}`,
+    (data) => relayer.signTypedData(data),
+  );
+  const server = new x402ResourceServer(await facilitator())
+    .register(network, new ExactServer())
+    .registerExtension(createOfferReceiptExtension(issuer));
   app.use(paymentMiddleware(routes(), server));
   app.get("/report", (_request, response) => {
     served["/report"] += 1;

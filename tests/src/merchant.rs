@@ -68,6 +68,9 @@ pub struct Merchant {
 }
 
 impl Merchant {
+    /// Who signs its offers of `/report` and the receipts for it, by x402 v2.
+    pub const SIGNER: &str = "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720";
+
     /// Starts an x402 v2 seller that is paid at `pay_to` under `terms`.
     ///
     /// # Errors

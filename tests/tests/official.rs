@@ -169,6 +169,7 @@ async fn buy_over_http(market: &Market) -> Result<(), Obstacle> {
     let again = market.door.fetch(&ask).await?;
     market.same(&again, &id, "/report").await?;
     assert_eq!(body(&again), report());
+    the_receipt_is_kept(market, &id, &again)?;
 
     let before = market.before("/echo").await?;
     let mut ask = json!({
@@ -186,6 +187,23 @@ async fn buy_over_http(market: &Market) -> Result<(), Obstacle> {
     let (status, failure) = market.door.post("/v1/fetch", &ask).await?;
     assert_eq!((status, &failure["code"]), (409, &json!("key_reused")), "{failure}");
     assert_eq!(market.before("/echo").await?, before);
+    Ok(())
+}
+
+/// The seller signs its offers and its receipts; both are kept, and the receipt names the very
+/// transaction that the chain shows.
+fn the_receipt_is_kept(market: &Market, id: &str, answer: &Value) -> Result<(), Obstacle> {
+    let receipt = &answer["receipt"];
+    assert_eq!(receipt["faults"], json!([]), "{answer}");
+    assert_eq!(receipt["signer"], Merchant::SIGNER, "{answer}");
+    assert_eq!(receipt["transaction"], answer["payment"]["transaction"], "{answer}");
+    let evidence = market.desk.read(&["evidence", id])?;
+    let evidence = evidence.done()?;
+    assert_eq!(evidence["receipt"]["signer"], Merchant::SIGNER, "{evidence}");
+    let offer: Value = serde_json::from_str(evidence["offer"].as_str().unwrap_or_default())
+        .map_err(|e| Obstacle::new(format!("The offer is no JSON ({e}): {evidence}")))?;
+    assert_eq!(offer["signed_by"], Merchant::SIGNER, "{offer}");
+    assert_eq!(offer["signed"]["payload"]["amount"], offer["accepted"]["amount"], "{offer}");
     Ok(())
 }
 

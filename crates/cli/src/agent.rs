@@ -375,6 +375,13 @@ fn summary(answer: &FetchAnswer) -> Vec<String> {
     if end_of(answer.status) != End::Done {
         lines.extend(answer.verdict.iter().flat_map(reasons));
     }
+    lines.extend(answer.receipt.iter().map(|receipt| {
+        let by = receipt.signer.as_deref().unwrap_or("nobody that can be told");
+        match receipt.faults.is_empty() {
+            true => format!("The payee’s receipt is signed by {by}."),
+            false => format!("The payee’s receipt is not believed: {}.", receipt.faults.join("; ")),
+        }
+    }));
     // The first line of a question says already what its note says.
     lines.extend(answer.note.clone().filter(|_| answer.status != FetchStatus::Pending));
     lines
@@ -558,6 +565,7 @@ mod tests {
                 }],
             }),
             response: None,
+            receipt: None,
             note: None,
         }
     }

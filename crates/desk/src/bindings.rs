@@ -81,7 +81,7 @@ fn interfaces() -> BTreeMap<String, String> {
         ActivityFilter ActivityPage ActivityRow AgentPage AgentRow ApprovalCard BackupMade
         BackupProgress BackupView BookLine Books BudgetForm CancelView Changed DeskStatus EventView Evidence
         Exported ExportedKeyView Finding FundView NetworkRow NetworkView NewCredential NewVault Overview Pace Problem
-        RehearsalView RuleCount SharedView SignalView TreasuryView Verified WayView WindowRow Words
+        RehearsalView RuleCount SharedView SignalView SignedReceiptView TreasuryView Verified WayView WindowRow Words
     }
 }
 

@@ -20,6 +20,7 @@ mod doubts;
 mod export;
 mod fund;
 mod jobs;
+mod kept;
 mod keys;
 mod limits;
 mod locks;

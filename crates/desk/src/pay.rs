@@ -1,6 +1,7 @@
 //! The path of a payment: quote → decide and hold → sign → deliver → outcome.
 
 use crate::desk::{Desk, Inner};
+use crate::kept::Kept;
 use crate::problem::{ledger_failure, rails_failure};
 use crate::wording::{outcome, verdict_view};
 use base64::Engine;
@@ -198,30 +199,32 @@ impl Desk {
         payment: &PaymentId,
         outcome: Outcome,
     ) -> Result<(), imprest_ledger::LedgerError> {
-        let (delivery, response) = match outcome {
+        let (delivery, kept) = match outcome {
             Outcome::Delivered { response, receipt } => {
-                let claimed = receipt.and_then(|r| r.transaction).map(|tx| tx.to_string());
+                let claimed = receipt.as_ref().and_then(|r| r.transaction);
                 let delivery = Delivery::Delivered {
                     status: response.status,
                     response_sha256: B256::from(response.sha256),
-                    claimed_transaction: claimed,
+                    claimed_transaction: claimed.map(|tx| tx.to_string()),
                 };
-                (delivery, Some(response))
+                (delivery, Some(Kept::of(response, receipt)))
             }
             Outcome::Rejected { response, error } => {
                 let why = format!("the payee asked for payment again: {error}");
                 let status = Some(response.status);
-                (Delivery::Unknown { status, why: plain_line(&why, 300) }, Some(response))
+                let kept = Kept::of(response, None);
+                (Delivery::Unknown { status, why: plain_line(&why, 300) }, Some(kept))
             }
-            Outcome::Unclear { why, response, .. } => {
+            Outcome::Unclear { why, response, receipt, .. } => {
                 let status = response.as_ref().map(|r| r.status);
-                (Delivery::Unknown { status, why: plain_line(&why, 300) }, response)
+                let kept = response.map(|response| Kept::of(response, receipt));
+                (Delivery::Unknown { status, why: plain_line(&why, 300) }, kept)
             }
         };
         self.inner.ledger.record_delivery(payment, delivery).await?;
         // What was bought is for a retry to find; the books do without it.
-        if let Some(response) = response
-            && let Ok(body) = serde_json::to_vec(&response_view(response))
+        if let Some(kept) = kept
+            && let Ok(body) = serde_json::to_vec(&kept)
             && let Err(error) = self.inner.ledger.keep_response(payment, body).await
         {
             tracing::warn!(%error, %payment, "a response could not be kept");
@@ -263,9 +266,7 @@ impl Desk {
             PaymentState::Settled => FetchStatus::Settled,
             PaymentState::Void | PaymentState::Expired => FetchStatus::Failed,
         };
-        let kept =
-            self.inner.ledger.kept_response(&record.payment).await.map_err(ledger_failure)?;
-        let response = kept.and_then(|body| serde_json::from_slice::<ResponseView>(&body).ok());
+        let Kept { response, receipt } = self.inner.kept(&record).await.map_err(ledger_failure)?;
         let asset = &self.inner.asset;
         let note = match record.state {
             PaymentState::Waiting => {
@@ -291,6 +292,7 @@ impl Desk {
             verdict: Some(verdict_view(&record.verdict, asset)),
             payment: Some(self.payment_view(&record)),
             response,
+            receipt,
             note,
         })
     }
@@ -355,7 +357,7 @@ impl Inner {
             what: plain_line(what, 200),
             purpose: asked.purpose.as_deref().map(|text| plain(text, 500)),
             task: asked.task.as_deref().map(|text| plain_line(text, 200)),
-            offer: plain(quote.offer(), OFFER_CHARS_MAX),
+            offer: plain(&quote.evidence(), OFFER_CHARS_MAX),
             max_timeout_s: quote.max_timeout_s,
             nonce: quote.nonce(),
             gas: None,
@@ -408,6 +410,7 @@ fn free(response: Response) -> FetchAnswer {
         payment: None,
         verdict: None,
         response: Some(response_view(response)),
+        receipt: None,
         note: None,
     }
 }
@@ -419,6 +422,7 @@ pub(crate) fn refused_unseen(verdict: VerdictView) -> FetchAnswer {
         payment: None,
         verdict: Some(verdict),
         response: None,
+        receipt: None,
         note: None,
     }
 }
@@ -429,11 +433,12 @@ fn unpayable(reasons: &[String], response: Response) -> FetchAnswer {
         payment: None,
         verdict: None,
         response: Some(response_view(response)),
+        receipt: None,
         note: Some(format!("It has a price, but none the desk pays: {}", reasons.join(" "))),
     }
 }
 
-fn response_view(response: Response) -> ResponseView {
+pub(crate) fn response_view(response: Response) -> ResponseView {
     let (body, body_base64) = match String::from_utf8(response.body.to_vec()) {
         Ok(text) => (Some(text), None),
         Err(not_text) => (None, Some(BASE64.encode(not_text.as_bytes()))),

@@ -110,7 +110,8 @@ trait Untrusted {
 
 impl Untrusted for FetchAnswer {
     fn untrusted(&self) -> Vec<&'static str> {
-        self.response.iter().map(|_| "response").collect()
+        let response = self.response.iter().map(|_| "response");
+        response.chain(self.receipt.iter().map(|_| "receipt")).collect()
     }
 }
 

@@ -154,6 +154,22 @@ pub struct ResponseView {
     pub truncated: bool,
 }
 
+/// A receipt that the payee signed: its claim, for whoever has to show that something was bought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptView {
+    /// The document as it came, JSON; a stranger's text.
+    pub document: String,
+    /// Whose signature it bears, where the desk can check it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
+    /// The transaction it names, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<String>,
+    /// What speaks against it, one clause each; empty when it says what happened and is signed by
+    /// the address that was paid or by whoever signed the offer.
+    pub faults: Vec<String>,
+}
+
 /// A payment as its own agent sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentView {
@@ -196,6 +212,9 @@ pub struct FetchAnswer {
     /// What the payee answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<ResponseView>,
+    /// The receipt that the payee signed, if it did. The chain settles a payment, not a receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<ReceiptView>,
     /// One sentence when there is something to do or to know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

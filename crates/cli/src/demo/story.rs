@@ -704,6 +704,7 @@ mod tests {
             payment: None,
             verdict: None,
             response: None,
+            receipt: None,
             note: Some("The vault is locked.".into()),
         };
         let halt = status("the answer", FetchStatus::Settled, &answer).expect_err("refused");

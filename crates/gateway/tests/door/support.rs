@@ -99,6 +99,7 @@ fn settled(payment: PaymentView) -> FetchAnswer {
             body_base64: None,
             truncated: false,
         }),
+        receipt: None,
         note: None,
     }
 }
@@ -120,6 +121,7 @@ fn refused() -> FetchAnswer {
         payment: None,
         verdict: Some(verdict("deny", vec![reason])),
         response: None,
+        receipt: None,
         note: None,
     }
 }

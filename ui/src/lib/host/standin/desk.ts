@@ -472,7 +472,7 @@ export class StandinDesk {
         purpose: ask.purpose ?? null, verdict: worst === 'deny' ? 'deny' : worst === 'ask' ? 'ask' : 'allow', answered_by: null,
         grade: inForce(agent.grade, this.#danger({ agent: agent.id, payee }, at).danger), findings,
         offer: JSON.stringify({ scheme: 'exact', network: 'eip155:31337', amount: String(amount), asset: CONTRACT, payTo, maxTimeoutSeconds: 120, description: ask.what }),
-        nonce: null, valid_after: null, valid_before: null, transaction: null, block: null, response_sha256: null, response_status: null, events: [],
+        nonce: null, valid_after: null, valid_before: null, transaction: null, block: null, response_sha256: null, response_status: null, receipt: null, events: [],
       },
     };
   }
