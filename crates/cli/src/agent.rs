@@ -565,6 +565,7 @@ mod tests {
                 }],
             }),
             response: None,
+            result: None,
             receipt: None,
             note: None,
         }

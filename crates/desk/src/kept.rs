@@ -2,11 +2,13 @@
 //! owner who looks at the evidence.
 
 use crate::desk::Inner;
+use crate::pay::response_view;
 use crate::view::SignedReceiptView;
 use imprest_gateway::wire::{ReceiptView, ResponseView};
 use imprest_ledger::{LedgerError, PaymentRecord};
-use imprest_rails::{Receipt, Response};
+use imprest_rails::{Receipt, Request, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// An answer to a paid request, with the receipt that the payee signed, if it did.
 #[derive(Default, Serialize, Deserialize)]
@@ -14,20 +16,28 @@ pub(crate) struct Kept {
     /// The answer.
     #[serde(flatten)]
     pub(crate) response: Option<ResponseView>,
+    /// What a tool gave, in place of the answer around it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) result: Option<Map<String, Value>>,
     /// The receipt, as it was checked when it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) receipt: Option<ReceiptView>,
 }
 
 impl Kept {
-    pub(crate) fn of(response: Response, receipt: Option<Receipt>) -> Kept {
+    pub(crate) fn of(request: &Request, response: Response, receipt: Option<Receipt>) -> Kept {
         let receipt = receipt.and_then(|receipt| receipt.signed).map(|signed| ReceiptView {
             document: signed.raw,
             signer: signed.signer.map(|signer| signer.to_string()),
             transaction: signed.transaction.map(|transaction| transaction.to_string()),
             faults: signed.faults,
         });
-        Kept { response: Some(crate::pay::response_view(response)), receipt }
+        let result = match request.tool() {
+            Some(_) => serde_json::from_slice(&response.body).ok(),
+            None => None,
+        };
+        let response = result.is_none().then(|| response_view(response));
+        Kept { response, result, receipt }
     }
 
     /// Holds the receipt against what the chain has shown since.

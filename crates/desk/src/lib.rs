@@ -8,6 +8,7 @@
 
 mod anteroom;
 mod approve;
+mod asked;
 mod awake;
 pub mod backup;
 #[cfg(test)]

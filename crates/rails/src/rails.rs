@@ -2,7 +2,7 @@
 
 use crate::guard::Reach;
 use crate::offer::Terms;
-use crate::pay::{Answer, judge, payment};
+use crate::pay::{Answer, Says, judge, payment};
 use crate::quote::Way;
 use crate::response::{BodyEnd, BodyReader};
 use crate::x402::{self, v1, v2};
@@ -105,6 +105,9 @@ impl Rails {
     /// [`RailsError`] when it could not be asked or the terms cannot be trusted. Nothing is paid.
     pub async fn quote(&self, request: &Request) -> Result<Probe, RailsError> {
         self.options.guard.vet_literal(request.url()).map_err(refused)?;
+        if let Some(tool) = request.tool() {
+            return self.quote_call(request, tool).await;
+        }
         let timeout_ms = self.options.quote_timeout_ms;
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
         let late = || RailsError::TimedOut { host: request.host(), timeout_ms };
@@ -177,13 +180,16 @@ impl Rails {
     /// A future dropped half-way may have sent the signature; treat that as [`Outcome::Unclear`].
     pub async fn deliver(&self, request: &Request, quote: &Quote, payload: &Payload) -> Outcome {
         let unsent = |why| Outcome::Unclear { why, response: None, receipt: None, sent: false };
+        if let Err(refusal) = self.options.guard.vet_literal(request.url()) {
+            return unsent(refused(refusal).to_string());
+        }
+        if let Some(tool) = request.tool() {
+            return self.deliver_call(request, tool, quote, payload).await;
+        }
         let (name, value) = match payment(request, quote, payload) {
             Ok(header) => header,
             Err(why) => return unsent(why),
         };
-        if let Err(refusal) = self.options.guard.vet_literal(request.url()) {
-            return unsent(refused(refusal).to_string());
-        }
         let mut paid = request.to_reqwest();
         paid.headers_mut().insert(name, value);
         let timeout_ms = self.options.deliver_timeout_ms;
@@ -210,14 +216,20 @@ impl Rails {
         let headers = answer.headers();
         let response = body.into_response(answer.status().as_u16(), headers);
         let (receipt, asks_again) = said((request, quote, payload), headers, &response.body);
-        judge(Answer { end, receipt, asks_again, response })
+        let says = Says::of(response.status, asks_again);
+        judge(Answer { end, receipt, says, response })
     }
 
-    fn client(&self, request: &Request) -> &reqwest::Client {
+    /// How they run.
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn client(&self, request: &Request) -> &reqwest::Client {
         if self.options.guard.lists(request.url()) { &self.listed } else { &self.public }
     }
 
-    fn failure(&self, request: &Request, error: &reqwest::Error) -> RailsError {
+    pub(crate) fn failure(&self, request: &Request, error: &reqwest::Error) -> RailsError {
         if let Some(refusal) = chain(error).find_map(|e| e.downcast_ref::<AddressRefusal>()) {
             return refused(refusal.clone());
         }

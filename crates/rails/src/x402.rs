@@ -84,7 +84,7 @@ fn decode(header: &[u8]) -> Result<String, String> {
 }
 
 /// Writes a payment header; whoever reads it has the money.
-fn encode(json: &impl Serialize) -> Result<HeaderValue, String> {
+pub(crate) fn encode(json: &impl Serialize) -> Result<HeaderValue, String> {
     let json = serde_json::to_vec(json).map_err(|e| e.to_string())?;
     let mut value = HeaderValue::try_from(STANDARD.encode(json)).map_err(|e| e.to_string())?;
     value.set_sensitive(true);

@@ -704,6 +704,7 @@ mod tests {
             payment: None,
             verdict: None,
             response: None,
+            result: None,
             receipt: None,
             note: Some("The vault is locked.".into()),
         };

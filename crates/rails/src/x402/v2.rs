@@ -3,14 +3,13 @@
 //! Source: x402 specification v2, `transports-v2/http.md` and `scheme_exact_evm.md`.
 
 use super::signed::SignedOffers;
-use super::{Exact, Kind, decode, encode, first_payable};
+use super::{Exact, Kind, decode, first_payable};
 use crate::json::{self, Members};
 use crate::offer::{Asked, Extra, Payable, Shown, Terms, bad, payable, words};
 use crate::quote::Way;
 use crate::{Payload, Quote, RailsError, Request};
 use imprest_domain::{Asset, B256, plain_line};
 use jiff::Timestamp;
-use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -140,13 +139,17 @@ fn chain_id(network: &str) -> Option<u64> {
 
 /// The payee's own word for why it asks, from a `PAYMENT-REQUIRED` header; a stranger's text.
 pub(crate) fn error_word(header: &[u8]) -> Option<String> {
+    error_of(&decode(header).ok()?)
+}
+
+/// The payee's own word for why it asks, from terms; a stranger's text.
+pub(crate) fn error_of(json: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Word {
         #[serde(default)]
         error: Option<String>,
     }
-    let json = decode(header).ok()?;
-    let word: Word = json::object(&json).ok()?;
+    let word: Word = json::object(json).ok()?;
     word.error.filter(|word| !word.is_empty()).map(|word| plain_line(&word, 120))
 }
 
@@ -162,7 +165,7 @@ struct PaymentPayload<'a> {
     extensions: Option<&'a RawValue>,
 }
 
-/// Makes the header of the paid leg.
+/// Makes what the paid leg carries: JSON, which a header carries as base64.
 ///
 /// # Errors
 /// A sentence, when it cannot be written.
@@ -171,19 +174,20 @@ pub(crate) fn payment(
     resource: Option<&RawValue>,
     extensions: Option<&RawValue>,
     payload: &Payload,
-) -> Result<HeaderValue, String> {
+) -> Result<Box<RawValue>, String> {
     let nonce = payload.authorization.nonce;
     let extensions = match extensions {
         Some(raw) => Some(with_payment_id(raw, nonce).map_err(|e| e.to_string())?),
         None => None,
     };
-    encode(&PaymentPayload {
+    let payment = PaymentPayload {
         x402_version: 2,
         payload: payload.into(),
         resource,
         accepted: offer,
         extensions: extensions.as_deref(),
-    })
+    };
+    serde_json::value::to_raw_value(&payment).map_err(|e| e.to_string())
 }
 
 /// Answers the extension `payment-identifier` with an id of ours; everything else stays as it came.
