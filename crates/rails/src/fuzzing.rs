@@ -3,6 +3,7 @@
 //! Each takes any bytes as a payee may send them, must not panic, checks what must hold of whatever
 //! is accepted, and answers whether it was.
 
+use crate::mcp::{self, Called, Listener, Reply};
 use crate::offer::Terms;
 use crate::x402::{self, v1, v2};
 use crate::{MAX_TIMEOUT_S, Payload, Quote, Request, mpp, pay};
@@ -10,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use imprest_domain::{Address, Asset, AssetId, Authorization, B256, Units, ValidityWindow};
 use jiff::Timestamp;
-use reqwest::header::HeaderValue;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 /// The seeds' asset, which is USDC's contract on Base Sepolia.
 const CONTRACT: Address = Address::new([
@@ -97,6 +98,34 @@ pub fn receipt(json: &[u8]) -> bool {
         assert!(!long(&receipt.network, 60) && !long(&receipt.error, 120), "not bounded");
     }
     !read.is_empty()
+}
+
+/// The JSON of what a tool of an MCP server gives, or asks for.
+pub fn tool_result(json: &[u8]) -> bool {
+    let Ok(text) = String::from_utf8(json.to_vec()) else { return false };
+    let (Ok(called), Ok(request)) =
+        (Called::read(text), Request::call("https://shop.example/mcp", "rates", "{}"))
+    else {
+        return false;
+    };
+    assert_eq!(called.result.as_bytes(), json, "another result than came");
+    let Some(terms) = called.terms else { return !called.is_error };
+    assert!(called.is_error, "a price for what was given");
+    match v2::read_json(&terms, &request, &assets(), now()) {
+        Ok(terms) => is_sound(terms, &request, &[]),
+        Err(_) => false,
+    }
+}
+
+/// What an MCP server answers in a stream of events.
+pub fn tool_stream(body: &[u8]) -> bool {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    let whole = Listener::new(&headers, mcp::CALL).answer(body);
+    let mut listener = Listener::new(&headers, mcp::CALL);
+    (0..body.len()).find(|end| listener.hear(&body[..*end]));
+    assert_eq!(listener.answer(body), whole, "it depends on how the stream is cut");
+    matches!(whole, Some(Reply::Result(_)))
 }
 
 /// The JSON of an offer or a receipt that a payee signed.
