@@ -68,7 +68,7 @@ function routes() {
         },
         description,
         mimeType: "application/json",
-        ...(signed && { extensions: declareOfferReceiptExtension({ includeTxHash: true }) }),
+        ...(signed && { extensions: declareOfferReceiptExtension() }),
       },
     ]),
   );
