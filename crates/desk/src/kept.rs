@@ -6,7 +6,7 @@ use crate::pay::response_view;
 use crate::view::SignedReceiptView;
 use imprest_gateway::wire::{ReceiptView, ResponseView};
 use imprest_ledger::{LedgerError, PaymentRecord};
-use imprest_rails::{Receipt, Request, Response};
+use imprest_rails::{Receipt, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -25,16 +25,17 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub(crate) fn of(request: &Request, response: Response, receipt: Option<Receipt>) -> Kept {
+    pub(crate) fn of(response: Response, receipt: Option<Receipt>) -> Kept {
         let receipt = receipt.and_then(|receipt| receipt.signed).map(|signed| ReceiptView {
             document: signed.raw,
             signer: signed.signer.map(|signer| signer.to_string()),
             transaction: signed.transaction.map(|transaction| transaction.to_string()),
             faults: signed.faults,
         });
-        let result = match request.tool() {
-            Some(_) => serde_json::from_slice(&response.body).ok(),
-            None => None,
+        // What is nested too deeply for us to read is handed on as the text that it is.
+        let result = match response.is_result {
+            true => serde_json::from_slice(&response.body).ok(),
+            false => None,
         };
         let response = result.is_none().then(|| response_view(response));
         Kept { response, result, receipt }

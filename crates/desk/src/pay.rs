@@ -49,9 +49,9 @@ impl Desk {
             return Ok(refused_unseen(verdict));
         }
         let quote = match self.own_quote(agent, &request).await? {
-            Probe::Free(response) => return Ok(free(Kept::of(&request, response, None))),
+            Probe::Free(response) => return Ok(free(Kept::of(response, None))),
             Probe::Unpayable { reasons, response } => {
-                return Ok(unpayable(&reasons, Kept::of(&request, response, None)));
+                return Ok(unpayable(&reasons, Kept::of(response, None)));
             }
             Probe::Offer(quote) => quote,
         };
@@ -180,7 +180,7 @@ impl Desk {
         };
         let payload = Payload { authorization: signed.authorization, signature: signed.signature };
         let outcome = inner.rails.deliver(&request, &quote, &payload).await;
-        if let Err(error) = self.record_outcome(&payment, &request, outcome).await {
+        if let Err(error) = self.record_outcome(&payment, outcome).await {
             tracing::error!(%error, %payment, "an outcome could not be written");
             return Err(Failure::new(
                 FailureCode::Unavailable,
@@ -199,7 +199,6 @@ impl Desk {
     async fn record_outcome(
         &self,
         payment: &PaymentId,
-        request: &Request,
         outcome: Outcome,
     ) -> Result<(), imprest_ledger::LedgerError> {
         let (delivery, kept) = match outcome {
@@ -210,17 +209,17 @@ impl Desk {
                     response_sha256: B256::from(response.sha256),
                     claimed_transaction: claimed.map(|tx| tx.to_string()),
                 };
-                (delivery, Some(Kept::of(request, response, receipt)))
+                (delivery, Some(Kept::of(response, receipt)))
             }
             Outcome::Rejected { response, error } => {
                 let why = format!("the payee asked for payment again: {error}");
                 let status = Some(response.status);
-                let kept = Kept::of(request, response, None);
+                let kept = Kept::of(response, None);
                 (Delivery::Unknown { status, why: plain_line(&why, 300) }, Some(kept))
             }
             Outcome::Unclear { why, response, receipt, .. } => {
                 let status = response.as_ref().map(|r| r.status);
-                let kept = response.map(|response| Kept::of(request, response, receipt));
+                let kept = response.map(|response| Kept::of(response, receipt));
                 (Delivery::Unknown { status, why: plain_line(&why, 300) }, kept)
             }
         };

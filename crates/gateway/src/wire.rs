@@ -213,7 +213,7 @@ pub struct PaymentView {
     pub origin: String,
     /// The address that is paid.
     pub pay_to: String,
-    /// What was fetched.
+    /// What was fetched; of a tool that was called, its server with the tool's name behind a `#`.
     pub url: String,
     /// When it was asked for, RFC 3339.
     pub at: String,

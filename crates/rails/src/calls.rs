@@ -78,7 +78,8 @@ impl Heard {
 
     /// The result in place of the body that it came in.
     fn response(&self, called: &Called) -> Response {
-        Response::new(self.status, &self.headers, called.result.clone().into(), false)
+        let result = called.result.clone().into();
+        Response { is_result: true, ..Response::new(self.status, &self.headers, result) }
     }
 }
 

@@ -23,12 +23,16 @@ pub struct Response {
     pub truncated: bool,
     /// SHA-256 of [`Response::body`].
     pub sha256: [u8; 32],
+    /// Whether the body is what a tool gave, a JSON object, taken out of the message it came in.
+    pub is_result: bool,
 }
 
 impl Response {
-    pub(crate) fn new(status: u16, headers: &HeaderMap, body: Bytes, truncated: bool) -> Response {
+    /// An answer that arrived whole.
+    pub(crate) fn new(status: u16, headers: &HeaderMap, body: Bytes) -> Response {
         let sha256 = Sha256::digest(&body).into();
-        Response { status, headers: bounded(headers), body, truncated, sha256 }
+        let headers = bounded(headers);
+        Response { status, headers, body, truncated: false, sha256, is_result: false }
     }
 }
 
@@ -105,7 +109,10 @@ impl BodyReader {
     }
 
     pub(crate) fn into_response(self, status: u16, headers: &HeaderMap) -> Response {
-        Response::new(status, headers, self.bytes.freeze(), self.truncated)
+        Response {
+            truncated: self.truncated,
+            ..Response::new(status, headers, self.bytes.freeze())
+        }
     }
 }
 
