@@ -12,15 +12,16 @@
 // Prints one line {"ready":true,...} once it listens; ends when its standard input closes, so it
 // cannot outlive the test that started it.
 import express from "express";
-import { x402Facilitator } from "@x402/core/facilitator";
 import { x402ResourceServer } from "@x402/core/server";
-import { toFacilitatorEvmSigner } from "@x402/evm";
-import { ExactEvmScheme as ExactFacilitator } from "@x402/evm/exact/facilitator";
 import { ExactEvmScheme as ExactServer } from "@x402/evm/exact/server";
+import {
+  createEIP712OfferReceiptIssuer,
+  createOfferReceiptExtension,
+  declareOfferReceiptExtension,
+} from "@x402/extensions/offer-receipt";
 import { paymentMiddleware } from "@x402/express";
-import { createWalletClient, defineChain, http, nonceManager, publicActions } from "viem";
-import { privateKeyToAccount } from "viem/accounts";
 
+import { facilitatorOn, relayerOf } from "./facilitator.mjs";
 import { closeWithStdin, setting } from "./settings.mjs";
 
 const chainId = Number(setting("CHAIN_ID", /^[1-9][0-9]{0,14}$/));
@@ -28,64 +29,34 @@ const rpcUrl = setting("RPC_URL", /^http:\/\/(127\.0\.0\.1|localhost):[0-9]+\/?$
 const asset = setting("USDC", /^0x[0-9a-fA-F]{40}$/);
 const payTo = setting("PAY_TO", /^0x[0-9a-fA-F]{40}$/);
 const domain = { name: setting("USDC_NAME", /./), version: setting("USDC_VERSION", /./) };
-// The nonce manager keeps parallel settlements from taking the same transaction number.
-const relayer = privateKeyToAccount(setting("RELAYER_KEY", /^0x[0-9a-fA-F]{64}$/), {
-  nonceManager,
-});
+const relayer = relayerOf(setting("RELAYER_KEY", /^0x[0-9a-fA-F]{64}$/));
 const network = `eip155:${chainId}`;
 const late = "LATE" in process.env ? setting("LATE", /^(refuse|cut)$/) : undefined;
 /** What a late facilitator was given and has not taken to the chain yet. */
 const owed = [];
 
-/** What is sold, in atomic units of USDC (6 decimals). */
+/** What is sold, in atomic units of USDC (6 decimals); some of it under signed offers and receipts. */
 const GOODS = {
-  "GET /report": { units: "20000", description: "Weekly report" },
+  "GET /report": { units: "20000", description: "Weekly report", signed: true },
   "GET /big": { units: "750000", description: "The whole archive" },
   "POST /echo": { units: "30000", description: "Says back what it is sent" },
 };
 
-const chain = defineChain({
-  id: chainId,
-  name: "journey",
-  nativeCurrency: { name: "Ether", symbol: "ETH", decimals: 18 },
-  rpcUrls: { default: { http: [rpcUrl] } },
-});
-
-/** The official facilitator, in process: checks signatures and takes them to the chain. */
+/** The official facilitator, or one that settles after its time-out. */
 async function facilitator() {
-  const wallet = createWalletClient({
-    account: relayer,
-    chain,
-    transport: http(rpcUrl),
-    pollingInterval: 100,
-  }).extend(publicActions);
-  const found = await wallet.getChainId();
-  if (found !== chainId) throw new Error(`The chain says it is ${found}, not ${chainId}.`);
-  await wallet.request({
-    method: "anvil_setBalance",
-    params: [relayer.address, "0x56bc75e2d63100000"],
-  });
-  const signer = toFacilitatorEvmSigner(Object.assign(wallet, { address: relayer.address }), {
-    confirmationTimeoutMs: 20_000,
-  });
-  const official = new x402Facilitator().register(network, new ExactFacilitator(signer));
+  const official = await facilitatorOn(rpcUrl, chainId, relayer);
   const settleLate = (payload, terms) => {
     owed.push(() => official.settle(payload, terms));
     if (late === "refuse") throw new Error("The facilitator did not answer in time.");
     listener.closeAllConnections();
     return new Promise(() => {});
   };
-  // x402ResourceServer wants a client whose answers are promises; the class answers at once.
-  return {
-    verify: (payload, terms) => official.verify(payload, terms),
-    settle: late ? settleLate : (payload, terms) => official.settle(payload, terms),
-    getSupported: async () => official.getSupported(),
-  };
+  return late ? { ...official, settle: settleLate } : official;
 }
 
 function routes() {
   return Object.fromEntries(
-    Object.entries(GOODS).map(([route, { units, description }]) => [
+    Object.entries(GOODS).map(([route, { units, description, signed }]) => [
       route,
       {
         accepts: {
@@ -97,6 +68,7 @@ function routes() {
         },
         description,
         mimeType: "application/json",
+        ...(signed && { extensions: declareOfferReceiptExtension() }),
       },
     ]),
   );
@@ -112,7 +84,14 @@ async function shop() {
     response.json(await Promise.all(owed.splice(0).map((settle) => settle())));
   });
   app.use(express.text({ type: "*/*", limit: "64kb" }));
-  const server = new x402ResourceServer(await facilitator()).register(network, new ExactServer());
+  // Offers and receipts bear the relayer's signature: nobody has the key of PAY_TO.
+  const issuer = createEIP712OfferReceiptIssuer(
+    `did:pkh:eip155:${chainId}:${relayer.address}`,
+    (data) => relayer.signTypedData(data),
+  );
+  const server = new x402ResourceServer(await facilitator())
+    .register(network, new ExactServer())
+    .registerExtension(createOfferReceiptExtension(issuer));
   app.use(paymentMiddleware(routes(), server));
   app.get("/report", (_request, response) => {
     served["/report"] += 1;

@@ -37,6 +37,9 @@ pub enum Protocol {
     X402V1,
     /// The `Payment` scheme (MPP), an EVM charge.
     Mpp,
+    /// x402 version 2 over MCP: a server of the tools `rates` (0.02 USDC), `broken` (0.01) and
+    /// `hello` (free), at `/mcp` with sessions and at `/json` without.
+    Tools,
 }
 
 /// What a buyer hears from a seller whose facilitator has timed out.
@@ -55,6 +58,7 @@ impl Protocol {
             Protocol::X402V2 => script("merchant", "server.mjs"),
             Protocol::X402V1 => script("v1", "server.mjs"),
             Protocol::Mpp => script("merchant", "mpp.mjs"),
+            Protocol::Tools => script("merchant", "tools.mjs"),
         }
     }
 }
@@ -68,6 +72,9 @@ pub struct Merchant {
 }
 
 impl Merchant {
+    /// Who signs its offers of `/report` and the receipts for it, by x402 v2.
+    pub const SIGNER: &str = "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720";
+
     /// Starts an x402 v2 seller that is paid at `pay_to` under `terms`.
     ///
     /// # Errors

@@ -364,6 +364,9 @@ async fn unlisted_hosts_hear_nothing(
             let (status, failure) = door.post(route, &ask).await?;
             assert_eq!((status, &failure["code"]), (400, &json!("bad_request")), "{failure}");
         }
+        let call = json!({ "server": ask["url"], "tool": "fair" });
+        let (status, failure) = door.post("/v1/tools/call", &call).await?;
+        assert_eq!((status, &failure["code"]), (400, &json!("bad_request")), "{failure}");
     }
     let url = format!("http://127.0.0.1:{port}/fair");
     let refused = desk.agent(token, &["fetch", &url])?;

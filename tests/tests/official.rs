@@ -169,6 +169,7 @@ async fn buy_over_http(market: &Market) -> Result<(), Obstacle> {
     let again = market.door.fetch(&ask).await?;
     market.same(&again, &id, "/report").await?;
     assert_eq!(body(&again), report());
+    the_receipt_is_kept(market, &id, &again)?;
 
     let before = market.before("/echo").await?;
     let mut ask = json!({
@@ -186,6 +187,30 @@ async fn buy_over_http(market: &Market) -> Result<(), Obstacle> {
     let (status, failure) = market.door.post("/v1/fetch", &ask).await?;
     assert_eq!((status, &failure["code"]), (409, &json!("key_reused")), "{failure}");
     assert_eq!(market.before("/echo").await?, before);
+    Ok(())
+}
+
+/// The seller signs its offers and its receipts; both are kept, and nothing speaks against them. As
+/// it does by itself, the receipt names no transaction.
+fn the_receipt_is_kept(market: &Market, id: &str, answer: &Value) -> Result<(), Obstacle> {
+    let receipt = &answer["receipt"];
+    assert_eq!(receipt["faults"], json!([]), "{answer}");
+    assert_eq!(receipt["signer"], Merchant::SIGNER, "{answer}");
+    let document: Value = serde_json::from_str(receipt["document"].as_str().unwrap_or_default())
+        .map_err(|e| Obstacle::new(format!("The receipt is no JSON ({e}): {receipt}")))?;
+    assert_eq!(document["payload"]["resourceUrl"], answer["payment"]["url"], "{document}");
+    let evidence = market.desk.read(&["evidence", id])?;
+    let evidence = evidence.done()?;
+    assert_eq!(evidence["receipt"]["signer"], Merchant::SIGNER, "{evidence}");
+    assert_eq!(
+        document["payload"]["payer"].as_str().map(str::to_lowercase),
+        evidence["from"].as_str().map(str::to_lowercase),
+        "{document}"
+    );
+    let offer: Value = serde_json::from_str(evidence["offer"].as_str().unwrap_or_default())
+        .map_err(|e| Obstacle::new(format!("The offer is no JSON ({e}): {evidence}")))?;
+    assert_eq!(offer["signed_by"], Merchant::SIGNER, "{offer}");
+    assert_eq!(offer["signed"]["payload"]["amount"], offer["accepted"]["amount"], "{offer}");
     Ok(())
 }
 
@@ -265,7 +290,7 @@ async fn buy_over_mcp(market: &Market, client: &McpClient, key: &str) -> Result<
     let answer = call(client, "fetch", &ask).await?;
     let id = market.bought(&answer, ("/report", REPORT_UNITS), before).await?;
     assert_eq!(body(&answer), report());
-    assert_eq!(answer["untrusted"], json!(["response"]));
+    assert_eq!(answer["untrusted"], json!(["response", "receipt"]));
     let again = call(client, "fetch", &ask).await?;
     market.same(&again, &id, "/report").await?;
     let ask = json!({ "payment": id });

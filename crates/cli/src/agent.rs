@@ -1,7 +1,7 @@
 //! The agent's commands: the HTTP API from a shell, and the bridge for MCP.
 
 use crate::args::{
-    DoorArgs, FetchArgs, PaymentArgs, PaymentsArgs, QuoteArgs, RequestArgs, TransferArgs,
+    CallArgs, DoorArgs, FetchArgs, PaymentArgs, PaymentsArgs, QuoteArgs, RequestArgs, TransferArgs,
 };
 use crate::fault::{End, Fault};
 use crate::link::Context;
@@ -13,10 +13,11 @@ use base64::engine::general_purpose::STANDARD;
 use imprest_desk::owner;
 use imprest_domain::PaymentId;
 use imprest_gateway::wire::{
-    BudgetAnswer, FetchAnswer, FetchRequest, FetchStatus, PaymentView, QuoteAnswer, ResponseView,
-    TransferRequest, VerdictView,
+    BudgetAnswer, CallRequest, FetchAnswer, FetchRequest, FetchStatus, PaymentView, QuoteAnswer,
+    ResponseView, TransferRequest, VerdictView,
 };
 use imprest_gateway::{Failure, FailureCode, HttpTeller, Teller, Token, stdio_bridge};
+use serde_json::{Map, Value};
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -148,6 +149,36 @@ pub async fn fetch(context: &Context, args: &FetchArgs) -> Result<End, Fault> {
     request.check().map_err(for_a_shell)?;
     let door = Door::open(context, &args.door).await?;
     match door.teller.fetch(&(), request).await {
+        Ok(answer) => show_fetch(context, &answer),
+        Err(failure) => Err(door.fault(failure).await),
+    }
+}
+
+/// `imprest call`.
+///
+/// # Errors
+/// [`Fault::Input`] for arguments that are no JSON object, and what the door says.
+pub async fn call(context: &Context, args: &CallArgs) -> Result<End, Fault> {
+    let arguments = match &args.arguments {
+        None => Map::new(),
+        Some(text) => serde_json::from_str(text).map_err(|error| {
+            let what = format!("The arguments are no JSON object: {error}.");
+            Fault::input(what, "Write them as {\"name\": value}.")
+        })?,
+    };
+    let request = CallRequest {
+        server: args.server.clone(),
+        tool: args.tool.clone(),
+        arguments,
+        max_amount: args.max.clone(),
+        purpose: args.purpose.clone(),
+        task: args.task.clone(),
+        idempotency_key: args.key.clone(),
+        wait_ms: args.wait,
+    };
+    request.check().map_err(for_a_shell)?;
+    let door = Door::open(context, &args.door).await?;
+    match door.teller.call_tool(&(), request).await {
         Ok(answer) => show_fetch(context, &answer),
         Err(failure) => Err(door.fault(failure).await),
     }
@@ -324,6 +355,9 @@ fn show_fetch(context: &Context, answer: &FetchAnswer) -> Result<End, Fault> {
     if let Some(response) = &answer.response {
         show_body(context, response)?;
     }
+    if let Some(result) = &answer.result {
+        show_result(context, result)?;
+    }
     for line in summary(answer) {
         note(&one_line(&line));
     }
@@ -375,6 +409,13 @@ fn summary(answer: &FetchAnswer) -> Vec<String> {
     if end_of(answer.status) != End::Done {
         lines.extend(answer.verdict.iter().flat_map(reasons));
     }
+    lines.extend(answer.receipt.iter().map(|receipt| {
+        let by = receipt.signer.as_deref().unwrap_or("nobody that can be told");
+        match receipt.faults.is_empty() {
+            true => format!("The payee’s receipt is signed by {by}."),
+            false => format!("The payee’s receipt is not believed: {}.", receipt.faults.join("; ")),
+        }
+    }));
     // The first line of a question says already what its note says.
     lines.extend(answer.note.clone().filter(|_| answer.status != FetchStatus::Pending));
     lines
@@ -423,6 +464,16 @@ fn show_body(context: &Context, response: &ResponseView) -> Result<(), Fault> {
         note("The answer was longer; this is its beginning.");
     }
     Ok(())
+}
+
+/// A tool's result as JSON; on a terminal made harmless first.
+fn show_result(context: &Context, result: &Map<String, Value>) -> Result<(), Fault> {
+    let screen = context.screen;
+    if screen.is_terminal() {
+        let text = Value::Object(result.clone()).to_string();
+        return screen.line(&terminal_text(&text));
+    }
+    screen.document(result)
 }
 
 fn show_quote(context: &Context, answer: &QuoteAnswer) -> Result<End, Fault> {
@@ -558,6 +609,8 @@ mod tests {
                 }],
             }),
             response: None,
+            result: None,
+            receipt: None,
             note: None,
         }
     }

@@ -323,6 +323,14 @@ Examples:
 The answer's body goes to standard output, one line about the money to standard error. Exits with
 3 when refused, 4 when it waits for the owner; then ask `imprest payment ID --wait 60000`.")]
     Fetch(FetchArgs),
+    /// Calls a tool of an MCP server as an agent, paying for it if the rules allow
+    #[command(after_help = "\
+Example:
+  imprest call https://example.com/mcp get_weather --arguments '{\"city\":\"Oslo\"}' --agent scout
+
+The tool's result goes to standard output as JSON, one line about the money to standard error. Exits
+as fetch does: 0 got it, 3 refused, 4 waiting for the owner.")]
+    Call(CallArgs),
     /// Sends money to an address as an agent, if the rules allow; the treasury pays the gas
     #[command(after_help = "\
 Example:

@@ -159,6 +159,7 @@ async fn carry_out(context: &Context, command: Command) -> Result<End, Fault> {
         Command::Connect(command) => connect::connect(context, command).await,
         Command::Mcp(args) => agent::mcp(context, &args).await,
         Command::Fetch(args) => agent::fetch(context, &args).await,
+        Command::Call(args) => agent::call(context, &args).await,
         Command::Transfer(args) => agent::transfer(context, &args).await,
         Command::Quote(args) => agent::quote(context, &args).await,
         Command::Budget(args) => agent::budget(context, &args).await,

@@ -6,7 +6,7 @@ use crate::link::{Context, shaped};
 use crate::screen::{Tone, cell, left, local_time, note, one_line, right, tone_of, toned};
 use imprest_desk::view::{
     ActivityFilter, ActivityPage, ActivityRow, AgentPage, BackupView, Books, DeskStatus, Evidence,
-    Exported, Finding, Verified,
+    Exported, Finding, SignedReceiptView, Verified,
 };
 use serde_json::{Value, json};
 
@@ -226,6 +226,7 @@ fn show_evidence(context: &Context, it: &Evidence) -> Result<(), Fault> {
             ("block", it.block.map(|block| block.to_string()).unwrap_or_default()),
             ("answer", it.response_status.map(|s| format!("HTTP {s}")).unwrap_or_default()),
             ("its sha-256", text(&it.response_sha256)),
+            ("receipt", it.receipt.as_ref().map(receipt_line).unwrap_or_default()),
             ("offer", it.offer.clone()),
         ],
     )?;
@@ -249,6 +250,15 @@ fn show_evidence(context: &Context, it: &Evidence) -> Result<(), Fault> {
         screen.table(&[right("event"), left("when"), left("what"), left("hash")], &rows)?;
     }
     Ok(())
+}
+
+/// What a signed receipt is worth, in one line.
+fn receipt_line(receipt: &SignedReceiptView) -> String {
+    let by = receipt.signer.as_deref().unwrap_or("nobody that can be told");
+    match receipt.faults.is_empty() {
+        true => format!("signed by {by}"),
+        false => format!("signed by {by}, and not believed: {}", receipt.faults.join("; ")),
+    }
 }
 
 /// What every rule found, as a table.

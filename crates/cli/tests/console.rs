@@ -164,6 +164,7 @@ fn help_says_what_every_command_does() {
         "connect snippet",
         "mcp",
         "fetch",
+        "call",
         "transfer",
         "quote",
         "budget",

@@ -1,11 +1,11 @@
 //! The owner's yes and no to one question.
 
+use crate::asked::Asked;
 use crate::desk::Desk;
-use crate::pay::request_of;
 use crate::problem::{ErrorCode, bad_input, failure_problem, rails_failure};
 use crate::view::{ActivityRow, Problem};
 use imprest_domain::{ApprovalId, PaymentId, plain_line};
-use imprest_gateway::wire::{FetchRequest, TransferRequest};
+use imprest_gateway::wire::TransferRequest;
 use imprest_ledger::{Approved, Grant, Order, PaymentRecord};
 use imprest_rails::{Probe, Quote, Request};
 use serde::de::DeserializeOwned;
@@ -41,10 +41,10 @@ impl Desk {
         approval: &ApprovalId,
         asked: &PaymentRecord,
     ) -> Result<(), Problem> {
-        let fetch: FetchRequest = self.kept(&asked.payment).await?;
-        let request = request_of(&fetch).map_err(failure_problem)?;
+        let wanted: Asked = self.kept(&asked.payment).await?;
+        let request = wanted.request().map_err(failure_problem)?;
         let quote = self.ask_again(&request).await?;
-        let order = self.inner.order(&asked.agent, &fetch, &request, &quote);
+        let order = self.inner.order(&asked.agent, &wanted, &request, &quote);
         let order = order.map_err(failure_problem)?;
         let Some(grant) = self.granted(approval, order).await? else { return Ok(()) };
         // The yes is durable; how the payee takes it need not keep the owner waiting.

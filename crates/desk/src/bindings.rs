@@ -82,7 +82,7 @@ fn interfaces() -> BTreeMap<String, String> {
         BackupProgress BackupView BookLine Books BudgetForm CancelView Changed ConnectionPlan DeskStatus EventView Evidence
         Exported ExportedKeyView Finding FundView NetworkRow NetworkView NewCredential NewVault Overview Pace PayeeAddressView PayeeView
         PriceBand Problem ProgramRow
-        RehearsalView RuleCount SharedView SignalView TreasuryView Verified WayView WindowRow Words
+        RehearsalView RuleCount SharedView SignalView SignedReceiptView TreasuryView Verified WayView WindowRow Words
     }
 }
 

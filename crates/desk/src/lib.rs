@@ -8,6 +8,7 @@
 
 mod anteroom;
 mod approve;
+mod asked;
 mod awake;
 pub mod backup;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod doubts;
 mod export;
 mod fund;
 mod jobs;
+mod kept;
 mod keys;
 mod limits;
 mod locks;

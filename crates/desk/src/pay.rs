@@ -1,17 +1,18 @@
 //! The path of a payment: quote → decide and hold → sign → deliver → outcome.
 
+use crate::asked::Asked;
 use crate::desk::{Desk, Inner};
-use crate::problem::{ledger_failure, rails_failure};
+use crate::kept::Kept;
+use crate::problem::ledger_failure;
 use crate::wording::{outcome, verdict_view};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
 use imprest_domain::{
     AgentId, B256, Effect, Grade, Intent, PaymentId, PaymentState, Reason, ReasonCode, Remedy,
     Units, Verdict, plain, plain_line,
 };
 use imprest_gateway::wire::{
-    Amount, FetchAnswer, FetchRequest, FetchStatus, PaymentView, ResponseView, VerdictView,
+    Amount, FetchAnswer, FetchStatus, PaymentView, ResponseView, VerdictView,
 };
 use imprest_gateway::{Failure, FailureCode};
 use imprest_ledger::{Delivery, Grant, Order, PaymentRecord, Reserved};
@@ -29,18 +30,18 @@ const OFFER_CHARS_MAX: usize = 4_000;
 const WAIT_DEFAULT_MS: u64 = 5_000;
 
 impl Desk {
-    /// Fetches for an agent, paying if need be and if the rules allow.
-    pub(crate) async fn fetch_for(
+    /// Fetches or calls for an agent, paying if need be and if the rules allow.
+    pub(crate) async fn buy_for(
         &self,
         agent: &AgentId,
-        asked: FetchRequest,
+        asked: Asked,
     ) -> Result<FetchAnswer, Failure> {
-        let until = deadline(asked.wait_ms);
+        let until = deadline(asked.wait_ms());
         // Taken before anything is waited for: a payee may keep a request until the owner has
         // replaced a credential that leaked.
         let credential = self.inner.ledger.credential_of(agent).await.map_err(ledger_failure)?;
-        let request = request_of(&asked)?;
-        let (key, digest) = (asked.idempotency_key.as_deref(), B256::from(request.digest()));
+        let request = asked.request()?;
+        let (key, digest) = (asked.key(), B256::from(request.digest()));
         if let Some(known) = self.known_by_key(agent, key, digest).await? {
             return self.answer_when_ended(known, until).await;
         }
@@ -48,8 +49,10 @@ impl Desk {
             return Ok(refused_unseen(verdict));
         }
         let quote = match self.own_quote(agent, &request).await? {
-            Probe::Free(response) => return Ok(free(response)),
-            Probe::Unpayable { reasons, response } => return Ok(unpayable(&reasons, response)),
+            Probe::Free(response) => return Ok(free(Kept::of(response, None))),
+            Probe::Unpayable { reasons, response } => {
+                return Ok(unpayable(&reasons, Kept::of(response, None)));
+            }
             Probe::Offer(quote) => quote,
         };
         self.need_open_vault()?;
@@ -198,30 +201,32 @@ impl Desk {
         payment: &PaymentId,
         outcome: Outcome,
     ) -> Result<(), imprest_ledger::LedgerError> {
-        let (delivery, response) = match outcome {
+        let (delivery, kept) = match outcome {
             Outcome::Delivered { response, receipt } => {
-                let claimed = receipt.and_then(|r| r.transaction).map(|tx| tx.to_string());
+                let claimed = receipt.as_ref().and_then(|r| r.transaction);
                 let delivery = Delivery::Delivered {
                     status: response.status,
                     response_sha256: B256::from(response.sha256),
-                    claimed_transaction: claimed,
+                    claimed_transaction: claimed.map(|tx| tx.to_string()),
                 };
-                (delivery, Some(response))
+                (delivery, Some(Kept::of(response, receipt)))
             }
             Outcome::Rejected { response, error } => {
                 let why = format!("the payee asked for payment again: {error}");
                 let status = Some(response.status);
-                (Delivery::Unknown { status, why: plain_line(&why, 300) }, Some(response))
+                let kept = Kept::of(response, None);
+                (Delivery::Unknown { status, why: plain_line(&why, 300) }, Some(kept))
             }
-            Outcome::Unclear { why, response, .. } => {
+            Outcome::Unclear { why, response, receipt, .. } => {
                 let status = response.as_ref().map(|r| r.status);
-                (Delivery::Unknown { status, why: plain_line(&why, 300) }, response)
+                let kept = response.map(|response| Kept::of(response, receipt));
+                (Delivery::Unknown { status, why: plain_line(&why, 300) }, kept)
             }
         };
         self.inner.ledger.record_delivery(payment, delivery).await?;
         // What was bought is for a retry to find; the books do without it.
-        if let Some(response) = response
-            && let Ok(body) = serde_json::to_vec(&response_view(response))
+        if let Some(kept) = kept
+            && let Ok(body) = serde_json::to_vec(&kept)
             && let Err(error) = self.inner.ledger.keep_response(payment, body).await
         {
             tracing::warn!(%error, %payment, "a response could not be kept");
@@ -263,9 +268,8 @@ impl Desk {
             PaymentState::Settled => FetchStatus::Settled,
             PaymentState::Void | PaymentState::Expired => FetchStatus::Failed,
         };
-        let kept =
-            self.inner.ledger.kept_response(&record.payment).await.map_err(ledger_failure)?;
-        let response = kept.and_then(|body| serde_json::from_slice::<ResponseView>(&body).ok());
+        let Kept { response, result, receipt } =
+            self.inner.kept(&record).await.map_err(ledger_failure)?;
         let asset = &self.inner.asset;
         let note = match record.state {
             PaymentState::Waiting => {
@@ -291,6 +295,8 @@ impl Desk {
             verdict: Some(verdict_view(&record.verdict, asset)),
             payment: Some(self.payment_view(&record)),
             response,
+            result,
+            receipt,
             note,
         })
     }
@@ -324,11 +330,11 @@ impl Inner {
     pub(crate) fn order(
         &self,
         agent: &AgentId,
-        asked: &FetchRequest,
+        asked: &Asked,
         request: &Request,
         quote: &Quote,
     ) -> Result<Order, Failure> {
-        let agent_max = match &asked.max_amount {
+        let agent_max = match asked.max_amount() {
             None => None,
             Some(text) => Some(self.asset.parse(text).map_err(|error| {
                 Failure::new(
@@ -338,8 +344,8 @@ impl Inner {
                 )
             })?),
         };
-        let path = request.url().path();
-        let what = if quote.description.is_empty() { path } else { &quote.description };
+        let name = request.tool().unwrap_or_else(|| request.url().path());
+        let what = if quote.description.is_empty() { name } else { &quote.description };
         Ok(Order {
             intent: Intent {
                 agent: agent.clone(),
@@ -348,14 +354,14 @@ impl Inner {
                 agent_max,
                 for_other_resource: !quote.resource_matches,
             },
-            client_key: asked.idempotency_key.clone(),
+            client_key: asked.key().map(ToOwned::to_owned),
             request_sha256: B256::from(request.digest()),
-            url: plain_line(request.url().as_str(), 2_000),
+            url: plain_line(request.subject().as_str(), 2_000),
             method: request.method().to_owned(),
             what: plain_line(what, 200),
-            purpose: asked.purpose.as_deref().map(|text| plain(text, 500)),
-            task: asked.task.as_deref().map(|text| plain_line(text, 200)),
-            offer: plain(quote.offer(), OFFER_CHARS_MAX),
+            purpose: asked.purpose().map(|text| plain(text, 500)),
+            task: asked.task().map(|text| plain_line(text, 200)),
+            offer: plain(&quote.evidence(), OFFER_CHARS_MAX),
             max_timeout_s: quote.max_timeout_s,
             nonce: quote.nonce(),
             gas: None,
@@ -373,41 +379,18 @@ impl Inner {
     }
 }
 
-/// The request an agent described, checked strictly.
-pub(crate) fn request_of(asked: &FetchRequest) -> Result<Request, Failure> {
-    let body = match (&asked.body, &asked.body_base64) {
-        (Some(text), None) => Bytes::from(text.clone()),
-        (None, Some(text)) => Bytes::from(BASE64.decode(text).map_err(|error| {
-            Failure::new(
-                FailureCode::BadRequest,
-                format!("body_base64 is not base64: {error}."),
-                "Encode the body with the standard alphabet and padding.",
-            )
-        })?),
-        (None, None) => Bytes::new(),
-        (Some(_), Some(_)) => {
-            return Err(Failure::new(
-                FailureCode::BadRequest,
-                "Both body and body_base64 were given.",
-                "Give one of them.",
-            ));
-        }
-    };
-    let method = asked.method.as_deref().unwrap_or("GET");
-    let headers = asked.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
-    Request::new(method, &asked.url, headers, body).map_err(rails_failure)
-}
-
 pub(crate) fn deadline(wait_ms: Option<u64>) -> Instant {
     Instant::now() + Duration::from_millis(wait_ms.unwrap_or(WAIT_DEFAULT_MS).min(60_000))
 }
 
-fn free(response: Response) -> FetchAnswer {
+fn free(Kept { response, result, receipt }: Kept) -> FetchAnswer {
     FetchAnswer {
         status: FetchStatus::Free,
         payment: None,
         verdict: None,
-        response: Some(response_view(response)),
+        response,
+        result,
+        receipt,
         note: None,
     }
 }
@@ -419,21 +402,25 @@ pub(crate) fn refused_unseen(verdict: VerdictView) -> FetchAnswer {
         payment: None,
         verdict: Some(verdict),
         response: None,
+        result: None,
+        receipt: None,
         note: None,
     }
 }
 
-fn unpayable(reasons: &[String], response: Response) -> FetchAnswer {
+fn unpayable(reasons: &[String], Kept { response, result, receipt }: Kept) -> FetchAnswer {
     FetchAnswer {
         status: FetchStatus::Failed,
         payment: None,
         verdict: None,
-        response: Some(response_view(response)),
+        response,
+        result,
+        receipt,
         note: Some(format!("It has a price, but none the desk pays: {}", reasons.join(" "))),
     }
 }
 
-fn response_view(response: Response) -> ResponseView {
+pub(crate) fn response_view(response: Response) -> ResponseView {
     let (body, body_base64) = match String::from_utf8(response.body.to_vec()) {
         Ok(text) => (Some(text), None),
         Err(not_text) => (None, Some(BASE64.encode(not_text.as_bytes()))),

@@ -318,6 +318,7 @@ pub(crate) fn rails_failure(error: RailsError) -> Failure {
         RailsError::BadUrl { .. }
         | RailsError::BadHeader { .. }
         | RailsError::BadMethod { .. }
+        | RailsError::BadCall { .. }
         | RailsError::AddressRefused { .. } => FailureCode::BadRequest,
         _ => FailureCode::PayeeFailed,
     };

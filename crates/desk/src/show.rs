@@ -335,7 +335,9 @@ impl Desk {
         let record = ledger.payment(&id).await?;
         let approval = ledger.approval_about(&id).await?;
         let asset = &self.inner.asset;
+        let receipt = self.inner.kept(&record).await?.receipt.map(SignedReceiptView::from);
         Ok(Evidence {
+            receipt,
             row: self.activity_row(&record).await?,
             from: match &record.from {
                 Some(from) => from.clone(),

@@ -1,13 +1,15 @@
 //! The desk behind the agents' door: the gateway's teller and doorkeeper.
 
+use crate::asked::Asked;
 use crate::desk::Desk;
-use crate::pay::{at_ms, deadline, request_of};
+use crate::pay::{at_ms, deadline};
 use crate::problem::{ledger_failure, rails_failure};
 use crate::wording::{grade_reason, verdict_view, word};
 use async_trait::async_trait;
 use imprest_domain::{AgentId, Budget, PaymentId};
 use imprest_gateway::wire::{
-    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest, WindowView,
+    BudgetAnswer, CallRequest, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer,
+    TransferRequest, WindowView,
 };
 use imprest_gateway::{Doorkeeper, Failure, FailureCode, Teller, Token};
 use imprest_ledger::PaymentFilter;
@@ -51,7 +53,11 @@ impl Teller for DeskTeller {
     type Caller = AgentId;
 
     async fn fetch(&self, agent: &AgentId, asked: FetchRequest) -> Result<FetchAnswer, Failure> {
-        self.0.fetch_for(agent, asked).await
+        self.0.buy_for(agent, Asked::Fetch(asked)).await
+    }
+
+    async fn call_tool(&self, agent: &AgentId, asked: CallRequest) -> Result<FetchAnswer, Failure> {
+        self.0.buy_for(agent, Asked::Call(asked)).await
     }
 
     async fn transfer(
@@ -64,7 +70,8 @@ impl Teller for DeskTeller {
 
     async fn quote(&self, agent: &AgentId, asked: FetchRequest) -> Result<QuoteAnswer, Failure> {
         let inner = &self.0.inner;
-        let request = request_of(&asked)?;
+        let asked = Asked::Fetch(asked);
+        let request = asked.request()?;
         let nothing = QuoteAnswer {
             free: false,
             amount: None,

@@ -464,8 +464,20 @@ shapes! {
         pub response_sha256: Option<String>,
         /// The HTTP status that was answered.
         pub response_status: Option<u16>,
+        /// The receipt that the payee signed, while the answer it came with is kept.
+        pub receipt: Option<SignedReceiptView>,
         /// Every event of this payment, oldest first.
         pub events: Vec<EventView>,
+    }
+
+    /// A receipt that a payee signed: its claim, which moves no money.
+    pub struct SignedReceiptView {
+        /// The document as it came, JSON; a stranger's text.
+        pub document: String,
+        /// Whose signature it bears, where the desk can check it.
+        pub signer: Option<String>,
+        /// What speaks against it, one clause each; empty when nothing does.
+        pub faults: Vec<String>,
     }
 
     /// One rule's finding.

@@ -104,6 +104,24 @@ pub const TARGETS: &[Target] = &[
         alter: json_or_bytes,
         parse: imprest_gateway::fuzzing::json_rpc,
     },
+    Target {
+        name: "signed",
+        of: "rails",
+        alter: json_or_bytes,
+        parse: imprest_rails::fuzzing::signed,
+    },
+    Target {
+        name: "tool_result",
+        of: "rails",
+        alter: json_or_bytes,
+        parse: imprest_rails::fuzzing::tool_result,
+    },
+    Target {
+        name: "tool_stream",
+        of: "rails",
+        alter: alter::bytes,
+        parse: imprest_rails::fuzzing::tool_stream,
+    },
 ];
 
 /// What a run came to.
@@ -226,6 +244,13 @@ mod tests {
     #[test]
     fn receipts() {
         assert!(short("receipt").accepted > 30);
+        assert!(short("signed").accepted > 30);
+    }
+
+    #[test]
+    fn answers_of_tools() {
+        assert!(short("tool_result").accepted > 30);
+        assert!(short("tool_stream").accepted > 30);
     }
 
     #[test]

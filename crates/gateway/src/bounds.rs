@@ -4,7 +4,7 @@
 //! that do.
 
 use crate::teller::{Failure, FailureCode};
-use crate::wire::{FetchRequest, TransferRequest};
+use crate::wire::{CallRequest, FetchRequest, TransferRequest};
 use imprest_domain::PaymentId;
 use url::Url;
 
@@ -102,7 +102,7 @@ impl FetchRequest {
     /// # Errors
     /// `bad_request` with the first thing that is wrong.
     pub fn check(&self) -> Result<(), Failure> {
-        check_url(&self.url)?;
+        check_url("url", &self.url)?;
         self.check_headers()?;
         if self.body.is_some() && self.body_base64.is_some() {
             return Err(bad_request("body and body_base64 cannot both be given"));
@@ -113,18 +113,7 @@ impl FetchRequest {
                 return Err(bad_request("method has to be an HTTP method such as GET or POST"));
             }
         }
-        if let Some(amount) = &self.max_amount {
-            at_most("max_amount", amount, MAX_AMOUNT_BYTES)?;
-        }
-        if let Some(purpose) = &self.purpose {
-            at_most("purpose", purpose, MAX_PURPOSE_BYTES)?;
-        }
-        if let Some(task) = &self.task {
-            short("task", task)?;
-        }
-        if let Some(key) = &self.idempotency_key {
-            short("idempotency_key", key)?;
-        }
+        check_purchase([&self.max_amount, &self.purpose, &self.task, &self.idempotency_key])?;
         self.wait_ms.map_or(Ok(()), |wait_ms| check_wait(wait_ms).map(drop))
     }
 
@@ -141,6 +130,33 @@ impl FetchRequest {
         }
         Ok(())
     }
+}
+
+impl CallRequest {
+    /// Checks the request's form and size. The desk checks what it means.
+    ///
+    /// # Errors
+    /// `bad_request` with the first thing that is wrong.
+    pub fn check(&self) -> Result<(), Failure> {
+        check_url("server", &self.server)?;
+        short("tool", &self.tool)?;
+        check_purchase([&self.max_amount, &self.purpose, &self.task, &self.idempotency_key])?;
+        self.wait_ms.map_or(Ok(()), |wait_ms| check_wait(wait_ms).map(drop))
+    }
+}
+
+/// What every purchase may say of itself: the most it may cost, its purpose, task and key.
+fn check_purchase([amount, purpose, task, key]: [&Option<String>; 4]) -> Result<(), Failure> {
+    if let Some(amount) = amount {
+        at_most("max_amount", amount, MAX_AMOUNT_BYTES)?;
+    }
+    if let Some(purpose) = purpose {
+        at_most("purpose", purpose, MAX_PURPOSE_BYTES)?;
+    }
+    if let Some(task) = task {
+        short("task", task)?;
+    }
+    key.as_ref().map_or(Ok(()), |key| short("idempotency_key", key))
 }
 
 impl TransferRequest {
@@ -163,14 +179,14 @@ impl TransferRequest {
     }
 }
 
-fn check_url(text: &str) -> Result<(), Failure> {
-    at_most("url", text, MAX_URL_BYTES)?;
-    let url = Url::parse(text).map_err(|error| bad_request(format!("url: {error}")))?;
+fn check_url(field: &str, text: &str) -> Result<(), Failure> {
+    at_most(field, text, MAX_URL_BYTES)?;
+    let url = Url::parse(text).map_err(|error| bad_request(format!("{field}: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(bad_request("url has to be an absolute http or https address"));
+        return Err(bad_request(format!("{field} has to be an absolute http or https address")));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad_request("url must not carry a user name or password"));
+        return Err(bad_request(format!("{field} must not carry a user name or password")));
     }
     Ok(())
 }
@@ -233,6 +249,48 @@ mod tests {
             let failure = request(bad.clone()).expect_err(&format!("{bad} was accepted"));
             assert_eq!(failure.code, FailureCode::BadRequest);
             assert!(failure.message.chars().count() < 300, "the message repeats too much");
+        }
+    }
+
+    #[test]
+    fn calls_are_checked_alike() {
+        let call = |extra: serde_json::Value| {
+            let mut json =
+                serde_json::json!({"server": "https://a.example/mcp", "tool": "weather"});
+            let fields = extra.as_object().expect("an object of fields").clone();
+            json.as_object_mut().expect("an object").extend(fields);
+            parse_json::<CallRequest>(json.to_string().as_bytes())?.check()
+        };
+        call(serde_json::json!({})).expect("the smallest one");
+        call(serde_json::json!({
+            "arguments": {"city": "Oslo"}, "max_amount": "0.25", "purpose": "a trip", "task": "t1",
+            "idempotency_key": "k", "wait_ms": 60000
+        }))
+        .expect("an ordinary one");
+        for bad in [
+            serde_json::json!({"server": ""}),
+            serde_json::json!({"server": "file:///etc/passwd"}),
+            serde_json::json!({"server": "http://u:p@a.example/"}),
+            serde_json::json!({"server": null}),
+            serde_json::json!({"tool": ""}),
+            serde_json::json!({"tool": "a\nb"}),
+            serde_json::json!({"tool": "x".repeat(257)}),
+            serde_json::json!({"tool": 7}),
+            serde_json::json!({"arguments": []}),
+            serde_json::json!({"arguments": "{}"}),
+            serde_json::json!({"arguments": null}),
+            serde_json::json!({"max_amount": 0.25}),
+            serde_json::json!({"max_amount": "1".repeat(101)}),
+            serde_json::json!({"purpose": "x".repeat(2001)}),
+            serde_json::json!({"task": ""}),
+            serde_json::json!({"idempotency_key": ""}),
+            serde_json::json!({"wait_ms": 60001}),
+            serde_json::json!({"headers": {}}),
+            serde_json::json!({"_meta": {}}),
+            serde_json::json!({"url": "https://shop.example/"}),
+        ] {
+            let failure = call(bad.clone()).expect_err(&format!("{bad} was accepted"));
+            assert_eq!(failure.code, FailureCode::BadRequest);
         }
     }
 

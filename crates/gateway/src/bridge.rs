@@ -7,7 +7,8 @@ use crate::problem::Problem;
 use crate::teller::{Failure, FailureCode, Teller};
 use crate::token::Token;
 use crate::wire::{
-    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest,
+    BudgetAnswer, CallRequest, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer,
+    TransferRequest,
 };
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -103,11 +104,11 @@ impl HttpTeller {
 
     async fn post<Q: Serialize, A: DeserializeOwned>(
         &self,
-        path: &str,
+        path: &[&str],
         body: &Q,
     ) -> Result<A, Failure> {
         let body = serde_json::to_vec(body).map_err(|_| not_understood())?;
-        let request = self.client.post(self.at(&[path])?);
+        let request = self.client.post(self.at(path)?);
         self.ask(request.header(CONTENT_TYPE, "application/json").body(body)).await
     }
 
@@ -177,11 +178,15 @@ impl Teller for HttpTeller {
     type Caller = ();
 
     async fn fetch(&self, _caller: &(), request: FetchRequest) -> Result<FetchAnswer, Failure> {
-        self.post("fetch", &request).await
+        self.post(&["fetch"], &request).await
+    }
+
+    async fn call_tool(&self, _caller: &(), request: CallRequest) -> Result<FetchAnswer, Failure> {
+        self.post(&["tools", "call"], &request).await
     }
 
     async fn quote(&self, _caller: &(), request: FetchRequest) -> Result<QuoteAnswer, Failure> {
-        self.post("quote", &request).await
+        self.post(&["quote"], &request).await
     }
 
     async fn transfer(
@@ -189,7 +194,7 @@ impl Teller for HttpTeller {
         _caller: &(),
         request: TransferRequest,
     ) -> Result<FetchAnswer, Failure> {
-        self.post("transfers", &request).await
+        self.post(&["transfers"], &request).await
     }
 
     async fn payment(

@@ -43,7 +43,7 @@ struct Place {
 /// Every address behind the door; axum's routes are the same list with their handlers.
 fn place(path: &str) -> Option<Place> {
     let (method, query) = match path {
-        "/v1/fetch" | "/v1/quote" | "/v1/transfers" | "/mcp" => ("POST", false),
+        "/v1/fetch" | "/v1/tools/call" | "/v1/quote" | "/v1/transfers" | "/mcp" => ("POST", false),
         "/v1/budget" | OPENAPI_PATH => ("GET", false),
         "/v1/payments" => ("GET", true),
         _ => {

@@ -6,7 +6,8 @@ use crate::routes::to_its_end;
 use crate::teller::{Failure, Teller};
 use crate::turnstile::Admission;
 use crate::wire::{
-    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest,
+    BudgetAnswer, CallRequest, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer,
+    TransferRequest,
 };
 use imprest_domain::AgentId;
 use rmcp::handler::server::ServerHandler;
@@ -29,13 +30,14 @@ use tokio_util::sync::CancellationToken;
 /// What an agent is told once, in under 400 tokens.
 pub(crate) const INSTRUCTIONS: &str = "\
 Imprest is the owner's petty-cash desk. Use `fetch` for any web resource that may cost money: \
-the desk pays within your budget and returns the answer. You hold no keys and need none.
+the desk pays within your budget and returns the answer; `call_tool` does so for a tool of \
+another MCP server. You hold no keys and need none.
 
 1. `budget` shows your limits and what is left. `quote` shows a price and the verdict; it pays nothing.
 2. Buy with `fetch`. Give `max_amount`, a short `purpose`, and your own `idempotency_key`, a new \
 one for each purchase. After a timeout or a lost answer repeat the call with the SAME key: it \
 never pays twice.
-3. Read `status`. settled, delivered: paid, the answer is in `response`. free: nothing was asked. \
+3. Read `status`. settled, delivered: paid, the answer is in `response` or `result`. free: nothing was asked. \
 failed: nothing was paid. unknown: counts as spent until the chain tells; poll `payment_status`, \
 do not buy again.
 4. refused: read `verdict.reasons`. remedy \"agent\": change the request. \"time\": wait until \
@@ -112,7 +114,9 @@ trait Untrusted {
 
 impl Untrusted for FetchAnswer {
     fn untrusted(&self) -> Vec<&'static str> {
-        self.response.iter().map(|_| "response").collect()
+        let response = self.response.iter().map(|_| "response");
+        let result = self.result.iter().map(|_| "result");
+        response.chain(result).chain(self.receipt.iter().map(|_| "receipt")).collect()
     }
 }
 
@@ -195,6 +199,14 @@ fn tools() -> Vec<Tool> {
             false,
             true,
         ),
+        tool::<CallRequest, FetchAnswer>(
+            "call_tool",
+            "Call a tool and pay",
+            "Calls a tool of another MCP server over HTTP and pays for it if it asks for money and \
+             your budget allows. Spends real money. Give max_amount, purpose and an idempotency_key.",
+            false,
+            true,
+        ),
         tool::<FetchRequest, QuoteAnswer>(
             "quote",
             "Ask the price",
@@ -241,6 +253,12 @@ fn arguments<A: DeserializeOwned>(arguments: JsonObject) -> Result<A, Failure> {
 
 fn fetch_request(given: JsonObject) -> Result<FetchRequest, Failure> {
     let request: FetchRequest = arguments(given)?;
+    request.check()?;
+    Ok(request)
+}
+
+fn call_request(given: JsonObject) -> Result<CallRequest, Failure> {
+    let request: CallRequest = arguments(given)?;
     request.check()?;
     Ok(request)
 }
@@ -294,6 +312,14 @@ impl<T: Teller> McpDoor<T> {
                 Ok(request) => {
                     let teller = self.teller.clone();
                     let work = async move { teller.fetch(&caller, request).await };
+                    to_its_end(place, work).await.and_then(answered)
+                }
+                Err(failure) => Err(failure),
+            },
+            "call_tool" => match call_request(given) {
+                Ok(request) => {
+                    let teller = self.teller.clone();
+                    let work = async move { teller.call_tool(&caller, request).await };
                     to_its_end(place, work).await.and_then(answered)
                 }
                 Err(failure) => Err(failure),
@@ -428,10 +454,10 @@ mod tests {
     fn annotations_are_honest() {
         for tool in tools() {
             let hints = tool.annotations.clone().expect("every tool is annotated");
-            let spends = matches!(tool.name.as_ref(), "fetch" | "transfer");
+            let spends = matches!(tool.name.as_ref(), "fetch" | "call_tool" | "transfer");
             assert_eq!(hints.read_only_hint, Some(!spends), "{}", tool.name);
             assert_eq!(hints.destructive_hint, Some(spends), "{}", tool.name);
-            let open = matches!(tool.name.as_ref(), "fetch" | "quote" | "transfer");
+            let open = matches!(tool.name.as_ref(), "fetch" | "call_tool" | "quote" | "transfer");
             assert_eq!(hints.open_world_hint, Some(open), "{}", tool.name);
         }
     }

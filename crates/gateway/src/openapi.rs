@@ -4,7 +4,8 @@ use crate::bounds::{MAX_BODY_BYTES, MAX_WAIT_MS};
 use crate::lock::OPENAPI_PATH;
 use crate::problem::{PROBLEM_JSON, Problem};
 use crate::wire::{
-    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest,
+    BudgetAnswer, CallRequest, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer,
+    TransferRequest,
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -28,8 +29,9 @@ fn build() -> Value {
     let mut asked = settings().for_deserialize().into_generator();
     let mut answered = settings().for_serialize().into_generator();
     let request = asked.subschema_for::<FetchRequest>().to_value();
+    let call = asked.subschema_for::<CallRequest>().to_value();
     let transfer = asked.subschema_for::<TransferRequest>().to_value();
-    let paths = paths(&request, &transfer, &mut answered);
+    let paths = paths([&request, &call, &transfer], &mut answered);
     let failure = answered.subschema_for::<Problem>().to_value();
     let mut schemas: Map<String, Value> = asked.take_definitions(true).into_iter().collect();
     schemas.extend(answered.take_definitions(true));
@@ -67,7 +69,7 @@ fn build() -> Value {
     })
 }
 
-fn paths(request: &Value, transfer: &Value, answered: &mut SchemaGenerator) -> Value {
+fn paths([request, call, transfer]: [&Value; 3], answered: &mut SchemaGenerator) -> Value {
     let body_of = |schema: &Value| json!({ "required": true, "content": { "application/json": { "schema": schema } } });
     let body = body_of(request);
     let fetched = answered.subschema_for::<FetchAnswer>().to_value();
@@ -77,6 +79,12 @@ fn paths(request: &Value, transfer: &Value, answered: &mut SchemaGenerator) -> V
     let mut fetch =
         operation("fetch", "Fetches, paying if need be and if the rules allow.", &fetched);
     fetch["requestBody"] = body.clone();
+    let mut called = operation(
+        "call_tool",
+        "Calls a tool of an MCP server, paying if need be and if the rules allow.",
+        &fetched,
+    );
+    called["requestBody"] = body_of(call);
     let mut quote = operation(
         "quote",
         "Says what a fetch would cost and what the rules would say; pays nothing.",
@@ -102,6 +110,7 @@ fn paths(request: &Value, transfer: &Value, answered: &mut SchemaGenerator) -> V
     openapi["security"] = json!([]);
     json!({
         "/v1/fetch": { "post": fetch },
+        "/v1/tools/call": { "post": called },
         "/v1/quote": { "post": quote },
         "/v1/transfers": { "post": sent },
         "/v1/payments/{id}": { "get": payment },
@@ -158,7 +167,7 @@ mod tests {
     fn routes_and_codes_are_all_there() {
         let document = openapi_document();
         let paths: Vec<&String> = document["paths"].as_object().expect("paths").keys().collect();
-        assert_eq!(paths.len(), 7);
+        assert_eq!(paths.len(), 8);
         let codes = document["components"]["schemas"]["FailureCode"].to_string();
         for code in FailureCode::ALL {
             assert!(codes.contains(&format!("\"{}\"", code.word())), "{code} is missing");

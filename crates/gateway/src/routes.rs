@@ -10,7 +10,8 @@ use crate::problem::TurnedAway;
 use crate::teller::{Doorkeeper, Failure, FailureCode, Teller};
 use crate::turnstile::{Admission, Place};
 use crate::wire::{
-    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest,
+    BudgetAnswer, CallRequest, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer,
+    TransferRequest,
 };
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::QueryRejection;
@@ -47,6 +48,7 @@ where
     let mcp = mcp::http(mcp, lock.authorities(), stop);
     Router::new()
         .route("/v1/fetch", post(fetch::<T>))
+        .route("/v1/tools/call", post(call_tool::<T>))
         .route("/v1/quote", post(quote::<T>))
         .route("/v1/transfers", post(transfer::<T>))
         .route("/v1/payments", get(payments::<T>))
@@ -109,6 +111,17 @@ async fn fetch<T: Teller<Caller = AgentId>>(
     let request: FetchRequest = parse_json(&body)?;
     request.check()?;
     let work = async move { teller.fetch(&caller, request).await };
+    Ok(Json(to_its_end(place, work).await?))
+}
+
+async fn call_tool<T: Teller<Caller = AgentId>>(
+    State(teller): State<Arc<T>>,
+    Extension(Admission { caller, place }): Caller,
+    body: Bytes,
+) -> Answer<FetchAnswer> {
+    let request: CallRequest = parse_json(&body)?;
+    request.check()?;
+    let work = async move { teller.call_tool(&caller, request).await };
     Ok(Json(to_its_end(place, work).await?))
 }
 

@@ -1,7 +1,8 @@
 //! The one interface behind the door: what an agent, once known, can ask of the desk.
 
 use crate::wire::{
-    BudgetAnswer, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer, TransferRequest,
+    BudgetAnswer, CallRequest, FetchAnswer, FetchRequest, PaymentsPage, QuoteAnswer,
+    TransferRequest,
 };
 use async_trait::async_trait;
 use imprest_domain::{AgentId, PaymentId};
@@ -167,6 +168,13 @@ pub trait Teller: Send + Sync + 'static {
         &self,
         caller: &Self::Caller,
         request: FetchRequest,
+    ) -> Result<FetchAnswer, Failure>;
+
+    /// Calls a tool of an MCP server, paying if need be and if the rules allow.
+    async fn call_tool(
+        &self,
+        caller: &Self::Caller,
+        request: CallRequest,
     ) -> Result<FetchAnswer, Failure>;
 
     /// Says what a fetch would cost and what the rules would say; pays nothing, records nothing.

@@ -5,6 +5,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// A request to fetch something, paying for it if need be and if the rules allow.
@@ -43,6 +44,35 @@ pub struct FetchRequest {
     pub wait_ms: Option<u64>,
 }
 
+/// A request to call a tool of an MCP server, paying for it if need be and if the rules allow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallRequest {
+    /// Absolute http or https address of the server, which has to speak streamable HTTP.
+    pub server: String,
+    /// The tool's name, as the server lists it.
+    pub tool: String,
+    /// The tool's arguments; none when absent.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub arguments: Map<String, Value>,
+    /// The most you are willing to pay, as a decimal in your budget's asset, such as "0.25".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_amount: Option<String>,
+    /// What it is for, in your own words; shown to the owner as a quotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// The task this serves, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Same key and same call again: the same payment's answer, never a second payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// How long to wait for the owner or the chain before answering, in milliseconds; at most 60000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 60_000))]
+    pub wait_ms: Option<u64>,
+}
+
 /// A request to send money to an address, if the rules allow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -66,7 +96,7 @@ pub struct TransferRequest {
     pub wait_ms: Option<u64>,
 }
 
-/// What became of a fetch, or of a transfer.
+/// What became of a fetch, of a call or of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FetchStatus {
@@ -154,6 +184,22 @@ pub struct ResponseView {
     pub truncated: bool,
 }
 
+/// A receipt that the payee signed: its claim, for whoever has to show that something was bought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptView {
+    /// The document as it came, JSON; a stranger's text.
+    pub document: String,
+    /// Whose signature it bears, where the desk can check it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
+    /// The transaction it names, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<String>,
+    /// What speaks against it, one clause each; empty when it says what happened and is signed by
+    /// the address that was paid or by whoever signed the offer.
+    pub faults: Vec<String>,
+}
+
 /// A payment as its own agent sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentView {
@@ -167,7 +213,7 @@ pub struct PaymentView {
     pub origin: String,
     /// The address that is paid.
     pub pay_to: String,
-    /// What was fetched.
+    /// What was fetched; of a tool that was called, its server with the tool's name behind a `#`.
     pub url: String,
     /// When it was asked for, RFC 3339.
     pub at: String,
@@ -182,7 +228,7 @@ pub struct PaymentView {
     pub purpose: Option<String>,
 }
 
-/// The answer to a fetch, and to asking after a payment.
+/// The answer to a fetch or a call, and to asking after a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FetchAnswer {
     /// What became of it.
@@ -196,6 +242,13 @@ pub struct FetchAnswer {
     /// What the payee answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<ResponseView>,
+    /// What the tool gave, as MCP has it: `content`, `structuredContent`, `isError`. A stranger's
+    /// text, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Map<String, Value>>,
+    /// The receipt that the payee signed, if it did. The chain settles a payment, not a receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<ReceiptView>,
     /// One sentence when there is something to do or to know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

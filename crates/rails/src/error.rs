@@ -25,6 +25,20 @@ pub enum RailsError {
         /// What is wrong, and what to do.
         why: String,
     },
+    /// A call of a tool is malformed.
+    #[error("the tool cannot be called: {why}")]
+    BadCall {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A tool's server did not answer as one, or refused the call.
+    #[error("{host} did not do what was called: {why}; nothing was paid")]
+    NotDone {
+        /// The host as asked for.
+        host: String,
+        /// What it said instead, bounded.
+        why: String,
+    },
     /// The host resolves to an address that agents may not reach.
     #[error(
         "{host} leads to {address}, which is not on the public internet; the desk's owner can allow it with `imprest hosts allow HOST:PORT`"

@@ -3,6 +3,7 @@
 //! Each takes any bytes as a payee may send them, must not panic, checks what must hold of whatever
 //! is accepted, and answers whether it was.
 
+use crate::mcp::{self, Called, Listener, Reply};
 use crate::offer::Terms;
 use crate::x402::{self, v1, v2};
 use crate::{MAX_TIMEOUT_S, Payload, Quote, Request, mpp, pay};
@@ -10,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use imprest_domain::{Address, Asset, AssetId, Authorization, B256, Units, ValidityWindow};
 use jiff::Timestamp;
-use reqwest::header::HeaderValue;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 /// The seeds' asset, which is USDC's contract on Base Sepolia.
 const CONTRACT: Address = Address::new([
@@ -32,12 +33,17 @@ fn request() -> Option<Request> {
     Request::new("GET", "https://shop.example/a", [], bytes::Bytes::new()).ok()
 }
 
+/// When everything here happens.
+fn now() -> Timestamp {
+    Timestamp::from_second(1_790_000_000).unwrap_or_default()
+}
+
 /// The JSON of a `PAYMENT-REQUIRED` header (x402 version 2).
 pub fn x402_v2(json: &[u8]) -> bool {
     let header = STANDARD.encode(json);
     v2::error_word(header.as_bytes());
     let Some(request) = request() else { return false };
-    match v2::read_terms(header.as_bytes(), &request, &assets()) {
+    match v2::read_terms(header.as_bytes(), &request, &assets(), now()) {
         Ok(terms) => is_sound(terms, &request, json),
         Err(_) => false,
     }
@@ -73,8 +79,7 @@ fn challenged(header: &[u8], echoed: &[u8]) -> bool {
     let (Ok(header), Some(request)) = (HeaderValue::from_bytes(header), request()) else {
         return false;
     };
-    let now = Timestamp::from_second(1_790_000_000).unwrap_or_default();
-    match mpp::read_terms([&header].into_iter(), &request, &assets(), now) {
+    match mpp::read_terms([&header].into_iter(), &request, &assets(), now()) {
         Some(Ok(terms)) => is_sound(terms, &request, echoed),
         _ => false,
     }
@@ -93,6 +98,71 @@ pub fn receipt(json: &[u8]) -> bool {
         assert!(!long(&receipt.network, 60) && !long(&receipt.error, 120), "not bounded");
     }
     !read.is_empty()
+}
+
+/// The JSON of what a tool of an MCP server gives, or asks for.
+pub fn tool_result(json: &[u8]) -> bool {
+    let Ok(text) = String::from_utf8(json.to_vec()) else { return false };
+    let (Ok(called), Ok(request)) =
+        (Called::read(text), Request::call("https://shop.example/mcp", "rates", "{}"))
+    else {
+        return false;
+    };
+    assert_eq!(called.result.as_bytes(), json, "another result than came");
+    let Some(terms) = called.terms else { return !called.is_error };
+    assert!(called.is_error, "a price for what was given");
+    match v2::read_json(&terms, &request, &assets(), now()) {
+        Ok(terms) => is_sound(terms, &request, &[]),
+        Err(_) => false,
+    }
+}
+
+/// What an MCP server answers in a stream of events.
+pub fn tool_stream(body: &[u8]) -> bool {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    let whole = Listener::new(&headers, mcp::CALL).answer(body);
+    let mut listener = Listener::new(&headers, mcp::CALL);
+    (0..body.len()).find(|end| listener.hear(&body[..*end]));
+    assert_eq!(listener.answer(body), whole, "it depends on how the stream is cut");
+    matches!(whole, Some(Reply::Result(_)))
+}
+
+/// The JSON of an offer or a receipt that a payee signed.
+pub fn signed(json: &[u8]) -> bool {
+    let (Ok(document), Some(request)) = (std::str::from_utf8(json), request()) else {
+        return false;
+    };
+    let extensions =
+        |name, value: &str| format!(r#"{{"offer-receipt":{{"info":{{"{name}":{value}}}}}}}"#);
+    let offer = br#"{"x402Version":2,"accepts":[{"scheme":"exact","network":"eip155:84532","amount":"10000","asset":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","payTo":"0xa267E4f15c979289993a95E22cA9cDf077B708Ba","maxTimeoutSeconds":60}],"extensions":"#;
+    let offers = extensions("offers", &format!("[{document}]"));
+    let terms = [&offer[..], offers.as_bytes(), b"}"].concat();
+    let header = STANDARD.encode(&terms);
+    let (mut is_offer, mut is_receipt) = (false, false);
+    if let Ok(Terms::Payable(quote)) = v2::read_terms(header.as_bytes(), &request, &assets(), now())
+    {
+        is_offer = quote.signed.as_ref().is_some_and(|signed| signed.signer.is_some());
+        assert!(quote.signed.is_some(), "an offer was read and forgotten");
+        assert!(serde_json::from_str::<serde_json::Value>(&quote.evidence()).is_ok(), "no JSON");
+        is_sound(Terms::Payable(quote), &request, &terms);
+    }
+    let plain = [&offer[..], b"{}}"].concat();
+    let plain = v2::read_terms(STANDARD.encode(plain).as_bytes(), &request, &assets(), now());
+    let settlement =
+        format!(r#"{{"success":true,"extensions":{}}}"#, extensions("receipt", document));
+    if let Ok(Terms::Payable(quote)) = plain
+        && let header = STANDARD.encode(settlement)
+        && let Some(receipt) =
+            x402::read_signed_receipt(header.as_bytes(), &request, &quote, &payload(&quote))
+        && let Some(signed) = receipt.signed
+    {
+        let long = |fault: &String| fault.chars().count() > shown_most(200);
+        assert!(!signed.faults.iter().any(long) && signed.raw.len() <= 9 * 4 * 8193, "not bounded");
+        assert!(!signed.faults.is_empty(), "of another time and payer, and yet believed");
+        is_receipt = signed.signer.is_some();
+    }
+    is_offer || is_receipt
 }
 
 /// How long so many characters of a stranger's text can be when they are shown: each may be one that

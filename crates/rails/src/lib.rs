@@ -2,8 +2,9 @@
 //!
 //! Three ways, all of them an EIP-3009 authorisation in a header: x402 version 2 and version 1 with
 //! the scheme `exact` on EVM chains, and the `Payment` authentication scheme (MPP) with an EVM
-//! charge. Nothing here decides, holds or signs. The desk takes a [`Quote`], has it decided and signed elsewhere, and brings the
-//! signature back to [`Rails::deliver`].
+//! charge. A tool of an MCP server is paid by the first of them, inside the messages that call it.
+//! Nothing here decides, holds or signs. The desk takes a [`Quote`], has it decided and signed
+//! elsewhere, and brings the signature back to [`Rails::deliver`].
 //!
 //! Everything read from a merchant is hostile until parsed: bounded first, then strict. Every
 //! connection goes through an [`AddressGuard`], so that an agent cannot use the desk to reach the
@@ -11,6 +12,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod calls;
 mod error;
 #[cfg(test)]
 mod fixtures;
@@ -18,6 +20,7 @@ mod fixtures;
 pub mod fuzzing;
 mod guard;
 mod json;
+mod mcp;
 mod mpp;
 mod offer;
 mod pay;
@@ -36,3 +39,4 @@ pub use quote::{MAX_TIMEOUT_S, Quote, Way};
 pub use rails::{Options, Probe, Rails};
 pub use request::Request;
 pub use response::Response;
+pub use x402::signed::{SignedOffer, SignedReceipt};

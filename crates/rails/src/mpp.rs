@@ -160,7 +160,7 @@ fn read_challenge(
     let nonce = nonce(id, realm);
     let description = charge.description.or_else(|| said("description").map(ToOwned::to_owned));
     // A challenge names no resource: it was made by the origin that was asked, for this answer.
-    let shown = Shown { description, mime: None, resource_matches: true };
+    let shown = Shown { description, mime: None, resource_matches: true, signed: None };
     let way = Way::Mpp { challenge, request: raw, nonce };
     Ok(Quote::new(payable, shown, request, way))
 }

@@ -1,12 +1,12 @@
 //! One offer, checked against the desk's own registry: the same for every protocol.
 
+use crate::RailsError;
 use crate::json;
 use crate::quote::{MAX_TIMEOUT_S, Quote};
-use crate::{RailsError, Request};
+use crate::x402::signed::SignedOffer;
 use imprest_domain::{Address, Asset, AssetId, Units, plain_line};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use url::Url;
 
 /// The most offers taken in one answer.
 pub(crate) const OFFERS_MAX: usize = 32;
@@ -47,6 +47,7 @@ pub(crate) struct Shown {
     pub(crate) description: Option<String>,
     pub(crate) mime: Option<String>,
     pub(crate) resource_matches: bool,
+    pub(crate) signed: Option<SignedOffer>,
 }
 
 /// What an x402 offer says about its token and its flow.
@@ -130,11 +131,6 @@ pub(crate) fn payable(
         settles_first: extra.settles_first(asset)?,
         network: asked.network,
     })
-}
-
-/// Whether an address that the terms name lies at the origin that was asked.
-pub(crate) fn is_of(resource: &str, request: &Request) -> bool {
-    Url::parse(resource).is_ok_and(|url| url.origin() == request.url().origin())
 }
 
 /// `0x` and 40 hexadecimal digits; with letters of both cases, the EIP-55 checksum must hold.

@@ -3,11 +3,13 @@
 use crate::offer::address;
 use crate::quote::Way;
 use crate::response::BodyEnd;
-use crate::x402::{v1, v2};
+use crate::x402::signed::SignedReceipt;
+use crate::x402::{encode, v1, v2};
 use crate::{Quote, Request, Response, mpp};
 use imprest_domain::{Address, Authorization, B256, Units, plain_line};
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::fmt;
 
 const PAYMENT_SIGNATURE: HeaderName = HeaderName::from_static("payment-signature");
@@ -53,6 +55,9 @@ pub struct Receipt {
     pub amount: Option<Units>,
     /// Its word for what went wrong, the first 120 characters.
     pub error: Option<String>,
+    /// The receipt that it signed, if it did.
+    #[serde(default)]
+    pub signed: Option<SignedReceipt>,
 }
 
 /// What came of the one attempt to pay.
@@ -98,6 +103,39 @@ pub(crate) fn payment(
     quote: &Quote,
     payload: &Payload,
 ) -> Result<(HeaderName, HeaderValue), String> {
+    check(request, quote, payload)?;
+    match &quote.way {
+        Way::X402V2 { offer, resource, extensions } => {
+            let json = v2::payment(offer, resource.as_deref(), extensions.as_deref(), payload)?;
+            Ok((PAYMENT_SIGNATURE, encode(&json)?))
+        }
+        Way::X402V1 { network, .. } => Ok((X_PAYMENT, v1::payment(network, payload)?)),
+        Way::Mpp { challenge, .. } => mpp::payment(challenge, request, payload),
+    }
+}
+
+/// Makes what the paid call of a tool carries in its `_meta`, JSON.
+///
+/// # Errors
+/// As [`payment`].
+pub(crate) fn meta(
+    request: &Request,
+    quote: &Quote,
+    payload: &Payload,
+) -> Result<Box<RawValue>, String> {
+    check(request, quote, payload)?;
+    match &quote.way {
+        Way::X402V2 { offer, resource, extensions } => {
+            v2::payment(offer, resource.as_deref(), extensions.as_deref(), payload)
+        }
+        Way::X402V1 { .. } | Way::Mpp { .. } => {
+            Err("a tool is not paid in this way, so nothing was sent".into())
+        }
+    }
+}
+
+/// Whether what was signed is what the quote asks for this request.
+fn check(request: &Request, quote: &Quote, payload: &Payload) -> Result<(), String> {
     let signed = &payload.authorization;
     let same = quote.request_digest == request.digest()
         && signed.to == quote.payee.pay_to
@@ -107,14 +145,7 @@ pub(crate) fn payment(
     if !same {
         return Err("what was signed is not what the quote asks, so it was not sent".into());
     }
-    match &quote.way {
-        Way::X402V2 { offer, resource, extensions } => {
-            let value = v2::payment(offer, resource.as_deref(), extensions.as_deref(), payload)?;
-            Ok((PAYMENT_SIGNATURE, value))
-        }
-        Way::X402V1 { network, .. } => Ok((X_PAYMENT, v1::payment(network, payload)?)),
-        Way::Mpp { challenge, .. } => mpp::payment(challenge, request, payload),
-    }
+    Ok(())
 }
 
 /// What a payee says became of a payment, in its own words.
@@ -138,14 +169,39 @@ impl Claim<'_> {
             payer: self.payer.and_then(|payer| address(payer).ok()),
             amount: self.amount.and_then(|amount| amount.parse().ok()),
             error: self.error.filter(|e| !e.is_empty()).map(|error| plain_line(error, 120)),
+            signed: None,
         }
     }
 }
 
 /// `0x` and 64 hexadecimal digits.
-fn transaction(text: &str) -> Option<B256> {
+pub(crate) fn transaction(text: &str) -> Option<B256> {
     let digits = text.strip_prefix("0x")?;
     if digits.len() == 64 { digits.parse().ok() } else { None }
+}
+
+/// What an answer to the paid leg says of itself.
+pub(crate) enum Says {
+    /// Here is what was paid for.
+    Delivers,
+    /// It is to be paid again, with the payee's word for why.
+    AsksAgain(Option<String>),
+    /// Anything else, in a sentence.
+    Otherwise(String),
+}
+
+impl Says {
+    /// What an HTTP status says; `word` is the payee's for asking again.
+    pub(crate) fn of(status: u16, word: Option<String>) -> Says {
+        match status {
+            402 => Says::AsksAgain(word),
+            200..=299 => Says::Delivers,
+            300..=399 => Says::Otherwise(format!(
+                "the payee answered with a redirect ({status}), which was not followed"
+            )),
+            _ => Says::Otherwise(format!("the payee answered with status {status}")),
+        }
+    }
 }
 
 /// An answer to the paid leg, as far as it arrived.
@@ -153,36 +209,34 @@ pub(crate) struct Answer {
     pub(crate) response: Response,
     pub(crate) end: BodyEnd,
     pub(crate) receipt: Option<Receipt>,
-    pub(crate) asks_again: Option<String>,
+    pub(crate) says: Says,
 }
 
 /// Says what an answer to the paid leg means. Anything that is not plainly one thing is unclear.
 pub(crate) fn judge(answer: Answer) -> Outcome {
-    let Answer { response, end, receipt, asks_again } = answer;
-    let status = response.status;
+    let Answer { response, end, receipt, says } = answer;
     let claims = receipt.as_ref().map(|receipt| receipt.success);
     let word = receipt.as_ref().and_then(|receipt| receipt.error.clone());
-    let why = match (status, claims) {
-        (402, Some(true)) => "the payee says it was paid and asks for payment again".into(),
-        (402, _) if word.as_deref() == Some("settlement_pending") => {
+    let why = match (says, claims) {
+        (Says::AsksAgain(_), Some(true)) => {
+            "the payee says it was paid and asks for payment again".into()
+        }
+        (Says::AsksAgain(_), _) if word.as_deref() == Some("settlement_pending") => {
             "the payee says the payment is on its way to the chain".into()
         }
-        (402, _) => {
-            let error = word.or(asks_again).unwrap_or_else(|| "it gave no reason".into());
+        (Says::AsksAgain(again), _) => {
+            let error = word.or(again).unwrap_or_else(|| "it gave no reason".into());
             return Outcome::Rejected { response, error };
         }
-        (200..=299, Some(false)) => match word {
+        (Says::Delivers, Some(false)) => match word {
             Some(word) => format!("the payee answered, but says the payment failed: {word}"),
             None => "the payee answered, but says the payment failed".into(),
         },
-        (200..=299, _) => match end {
+        (Says::Delivers, _) => match end {
             BodyEnd::Read => return Outcome::Delivered { response, receipt },
             BodyEnd::Cut(why) => format!("the answer broke off: {why}"),
         },
-        (300..=399, _) => {
-            format!("the payee answered with a redirect ({status}), which was not followed")
-        }
-        _ => format!("the payee answered with status {status}"),
+        (Says::Otherwise(why), _) => why,
     };
     Outcome::Unclear { why, response: Some(response), receipt, sent: true }
 }

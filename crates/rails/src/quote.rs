@@ -3,6 +3,7 @@
 use crate::Request;
 use crate::offer::{Payable, Shown};
 use crate::request::add;
+use crate::x402::signed::SignedOffer;
 use imprest_domain::{B256, Payee, Units, plain_line};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -33,8 +34,12 @@ pub struct Quote {
     /// What the payee says it delivers, at most 100 characters.
     pub mime: Option<String>,
     /// Whether the terms name a resource of the origin that was asked; false when they name
-    /// another one, or name none although their protocol has a place for it.
+    /// another one, or name none although their protocol has a place for it, or bear a signature
+    /// that was given for another.
     pub resource_matches: bool,
+    /// The same offer under the payee's signature, where it signs its offers.
+    #[serde(default)]
+    pub signed: Option<SignedOffer>,
     /// [`Request::digest`] of the request that was answered with these terms.
     pub request_digest: [u8; 32],
     /// SHA-256 over the request's digest, the payee and the price: equal exactly if the same thing
@@ -89,7 +94,9 @@ impl Quote {
             settles_first: payable.settles_first,
             description: plain_line(&shown.description.unwrap_or_default(), 200),
             mime: shown.mime.map(|mime| plain_line(&mime, 100)),
-            resource_matches: shown.resource_matches,
+            resource_matches: shown.resource_matches
+                && shown.signed.as_ref().is_none_or(|signed| signed.is_for_request),
+            signed: shown.signed,
             request_digest,
             way,
         }
@@ -100,6 +107,19 @@ impl Quote {
         match &self.way {
             Way::X402V2 { offer, .. } | Way::X402V1 { offer, .. } => offer.get(),
             Way::Mpp { request, .. } => request.get(),
+        }
+    }
+
+    /// What to keep of the offer: as it was received and, where the payee signed it, with the signed
+    /// one and the address of whoever signed; JSON.
+    pub fn evidence(&self) -> String {
+        match &self.signed {
+            None => self.offer().to_owned(),
+            Some(signed) => {
+                let by = signed.signer.map(|by| format!(r#","signed_by":"{by}""#));
+                let (offer, raw, by) = (self.offer(), signed.raw.get(), by.unwrap_or_default());
+                format!(r#"{{"accepted":{offer},"signed":{raw}{by}}}"#)
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::guard::Reach;
 use crate::offer::Terms;
-use crate::pay::{Answer, judge, payment};
+use crate::pay::{Answer, Says, judge, payment};
 use crate::quote::Way;
 use crate::response::{BodyEnd, BodyReader};
 use crate::x402::{self, v1, v2};
@@ -105,6 +105,9 @@ impl Rails {
     /// [`RailsError`] when it could not be asked or the terms cannot be trusted. Nothing is paid.
     pub async fn quote(&self, request: &Request) -> Result<Probe, RailsError> {
         self.options.guard.vet_literal(request.url()).map_err(refused)?;
+        if let Some(tool) = request.tool() {
+            return self.quote_call(request, tool).await;
+        }
         let timeout_ms = self.options.quote_timeout_ms;
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
         let late = || RailsError::TimedOut { host: request.host(), timeout_ms };
@@ -119,7 +122,7 @@ impl Rails {
         let asks = answer.status().as_u16() == 402;
         let mut reasons = Vec::new();
         if asks && let Some(header) = only(answer.headers(), &PAYMENT_REQUIRED)? {
-            match v2::read_terms(header, request, &self.options.assets)? {
+            match v2::read_terms(header, request, &self.options.assets, Timestamp::now())? {
                 Terms::Payable(quote) => return Ok(Probe::Offer(quote)),
                 Terms::Unpayable(why) => reasons = why,
             }
@@ -177,13 +180,16 @@ impl Rails {
     /// A future dropped half-way may have sent the signature; treat that as [`Outcome::Unclear`].
     pub async fn deliver(&self, request: &Request, quote: &Quote, payload: &Payload) -> Outcome {
         let unsent = |why| Outcome::Unclear { why, response: None, receipt: None, sent: false };
+        if let Err(refusal) = self.options.guard.vet_literal(request.url()) {
+            return unsent(refused(refusal).to_string());
+        }
+        if let Some(tool) = request.tool() {
+            return self.deliver_call(request, tool, quote, payload).await;
+        }
         let (name, value) = match payment(request, quote, payload) {
             Ok(header) => header,
             Err(why) => return unsent(why),
         };
-        if let Err(refusal) = self.options.guard.vet_literal(request.url()) {
-            return unsent(refused(refusal).to_string());
-        }
         let mut paid = request.to_reqwest();
         paid.headers_mut().insert(name, value);
         let timeout_ms = self.options.deliver_timeout_ms;
@@ -209,15 +215,21 @@ impl Rails {
         };
         let headers = answer.headers();
         let response = body.into_response(answer.status().as_u16(), headers);
-        let (receipt, asks_again) = said(&quote.way, headers, &response.body);
-        judge(Answer { end, receipt, asks_again, response })
+        let (receipt, asks_again) = said((request, quote, payload), headers, &response.body);
+        let says = Says::of(response.status, asks_again);
+        judge(Answer { end, receipt, says, response })
     }
 
-    fn client(&self, request: &Request) -> &reqwest::Client {
+    /// How they run.
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn client(&self, request: &Request) -> &reqwest::Client {
         if self.options.guard.lists(request.url()) { &self.listed } else { &self.public }
     }
 
-    fn failure(&self, request: &Request, error: &reqwest::Error) -> RailsError {
+    pub(crate) fn failure(&self, request: &Request, error: &reqwest::Error) -> RailsError {
         if let Some(refusal) = chain(error).find_map(|e| e.downcast_ref::<AddressRefusal>()) {
             return refused(refusal.clone());
         }
@@ -267,11 +279,16 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]
 }
 
 /// What the payee says of a payment, and its word for asking again, each where its protocol has it.
-fn said(way: &Way, headers: &HeaderMap, body: &[u8]) -> (Option<Receipt>, Option<String>) {
+fn said(
+    (request, quote, payload): (&Request, &Quote, &Payload),
+    headers: &HeaderMap,
+    body: &[u8],
+) -> (Option<Receipt>, Option<String>) {
     let header = |name| only(headers, name).unwrap_or_default();
-    match way {
+    match &quote.way {
         Way::X402V2 { .. } => (
-            header(&PAYMENT_RESPONSE).and_then(x402::read_receipt),
+            header(&PAYMENT_RESPONSE)
+                .and_then(|header| x402::read_signed_receipt(header, request, quote, payload)),
             header(&PAYMENT_REQUIRED).and_then(v2::error_word),
         ),
         Way::X402V1 { .. } => {

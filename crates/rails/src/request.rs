@@ -1,6 +1,8 @@
-//! What an agent may ask to be fetched.
+//! What an agent may ask to be fetched, or to be called.
 
 use crate::RailsError;
+use crate::json::Members;
+use crate::offer::words;
 use bytes::Bytes;
 use imprest_domain::plain_line;
 use reqwest::Method;
@@ -42,13 +44,20 @@ const REFUSED_PREFIXES: [&str; 4] = ["proxy-", "payment-", "x-payment", "accept-
 /// Authentication schemes that are payments.
 const REFUSED_SCHEMES: [&str; 3] = ["payment", "l402", "lsat"];
 
-/// One HTTP request, checked: what is quoted is exactly what is paid for.
+/// The longest name of a tool, in bytes; the protocol's own limit.
+const TOOL_BYTES_MAX: usize = 128;
+
+/// One HTTP request, or one call of a tool over HTTP, checked: what is quoted is exactly what is
+/// paid for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     method: Method,
     url: Url,
     headers: HeaderMap,
+    /// What is sent, or the arguments of what is called.
     body: Bytes,
+    /// The tool that is called.
+    tool: Option<String>,
 }
 
 impl Request {
@@ -78,7 +87,29 @@ impl Request {
             url: checked_url(url)?,
             headers: checked_headers(headers)?,
             body,
+            tool: None,
         })
+    }
+
+    /// Checks an agent's call of a tool on an MCP server that speaks streamable HTTP.
+    ///
+    /// The server's address is checked as [`Request::new`] does. The name is 1 to 128 bytes of
+    /// visible ASCII, `arguments` one JSON object of at most 1 MiB.
+    ///
+    /// # Errors
+    /// [`RailsError::BadUrl`], [`RailsError::BadCall`] and [`RailsError::TooLarge`].
+    pub fn call(server: &str, tool: &str, arguments: &str) -> Result<Request, RailsError> {
+        let bad = |why: String| RailsError::BadCall { why };
+        let is_name = (1..=TOOL_BYTES_MAX).contains(&tool.len())
+            && tool.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_name {
+            return Err(bad("a tool’s name is 1 to 128 visible ASCII characters".into()));
+        }
+        serde_json::from_str::<Members>(arguments)
+            .map_err(|e| bad(format!("its arguments are no JSON object: {}", words(&e))))?;
+        let body = Bytes::from(arguments.to_owned());
+        let request = Request::new("POST", server, [], body)?;
+        Ok(Request { tool: Some(tool.to_owned()), ..request })
     }
 
     /// The method.
@@ -106,13 +137,32 @@ impl Request {
         &self.body
     }
 
-    /// SHA-256 over method, address, sorted headers and body, each with its length before it.
+    /// The tool that is called, if one is; the body is its arguments then.
+    pub fn tool(&self) -> Option<&str> {
+        self.tool.as_deref()
+    }
+
+    /// What is bought, as an address: the one that is fetched, or the server's with the tool's name
+    /// as its fragment, which nothing that is fetched has.
+    pub fn subject(&self) -> Url {
+        let mut subject = self.url.clone();
+        subject.set_fragment(self.tool());
+        subject
+    }
+
+    /// SHA-256 over method, address, sorted headers, body and tool, each with its length before it.
     ///
     /// Two requests have the same digest exactly if they ask for the same thing, so it binds a
     /// payment to its request and an idempotency key to its first use.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        hash.update(b"imprest request 1\n");
+        match &self.tool {
+            None => hash.update(b"imprest request 1\n"),
+            Some(tool) => {
+                hash.update(b"imprest tool call 1\n");
+                add(&mut hash, tool.as_bytes());
+            }
+        }
         add(&mut hash, self.method.as_str().as_bytes());
         add(&mut hash, self.url.as_str().as_bytes());
         let mut headers: Vec<_> = self.headers.iter().collect();
@@ -124,6 +174,15 @@ impl Request {
         }
         add(&mut hash, &self.body);
         hash.finalize().into()
+    }
+
+    /// Whether an address that a payee names stands for what is asked for here: one of the same
+    /// origin, or `mcp://tool/NAME` of the tool that is called.
+    pub(crate) fn is_for(&self, resource: &str) -> bool {
+        if let Some(named) = resource.strip_prefix("mcp://tool/") {
+            return self.tool() == Some(named);
+        }
+        Url::parse(resource).is_ok_and(|url| url.origin() == self.url.origin())
     }
 
     /// The host as people write it, without brackets.
@@ -393,6 +452,55 @@ mod tests {
         ] {
             assert_ne!(base, other);
         }
+    }
+
+    #[test]
+    fn calls_are_checked_and_named() {
+        let server = "https://tools.example/mcp";
+        let call = Request::call(server, "get_weather", r#"{"city":"Oslo"}"#).expect("a call");
+        assert_eq!((call.method(), call.tool()), ("POST", Some("get_weather")));
+        assert_eq!(call.subject().as_str(), "https://tools.example/mcp#get_weather");
+        assert_eq!(call.url().as_str(), server);
+        let plain = Request::new("POST", server, [], r#"{"city":"Oslo"}"#.into()).expect("good");
+        assert_eq!(plain.subject().as_str(), server);
+        for other in [
+            plain,
+            Request::call(server, "get_weather", r#"{"city":"Rome"}"#).expect("a call"),
+            Request::call(server, "get_report", r#"{"city":"Oslo"}"#).expect("a call"),
+            Request::call("https://tools.example/", "get_weather", r#"{"city":"Oslo"}"#)
+                .expect("a call"),
+        ] {
+            assert_ne!(call.digest(), other.digest(), "{other:?}");
+        }
+        for (resource, is_for) in [
+            ("mcp://tool/get_weather", true),
+            ("https://tools.example/other", true),
+            ("mcp://tool/get_report", false),
+            ("mcp://tool/", false),
+            ("mcp://other/get_weather", false),
+            ("https://evil.example/mcp", false),
+        ] {
+            assert_eq!(call.is_for(resource), is_for, "{resource}");
+        }
+        let long = "x".repeat(TOOL_BYTES_MAX + 1);
+        for (tool, arguments) in [
+            ("", "{}"),
+            ("a b", "{}"),
+            ("a\n", "{}"),
+            ("é", "{}"),
+            (&long, "{}"),
+            ("a", ""),
+            ("a", "[]"),
+            ("a", "1"),
+            ("a", "{} {}"),
+            ("a", "{"),
+        ] {
+            let result = Request::call(server, tool, arguments);
+            assert!(matches!(result, Err(RailsError::BadCall { .. })), "{tool:?} {arguments:?}");
+        }
+        let big = format!(r#"{{"a":"{}"}}"#, "x".repeat(BODY_BYTES_MAX));
+        assert!(matches!(Request::call(server, "a", &big), Err(RailsError::TooLarge { .. })));
+        assert!(matches!(Request::call("ftp://a/", "a", "{}"), Err(RailsError::BadUrl { .. })));
     }
 
     proptest! {

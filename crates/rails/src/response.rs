@@ -23,6 +23,17 @@ pub struct Response {
     pub truncated: bool,
     /// SHA-256 of [`Response::body`].
     pub sha256: [u8; 32],
+    /// Whether the body is what a tool gave, a JSON object, taken out of the message it came in.
+    pub is_result: bool,
+}
+
+impl Response {
+    /// An answer that arrived whole.
+    pub(crate) fn new(status: u16, headers: &HeaderMap, body: Bytes) -> Response {
+        let sha256 = Sha256::digest(&body).into();
+        let headers = bounded(headers);
+        Response { status, headers, body, truncated: false, sha256, is_result: false }
+    }
 }
 
 /// How reading a body ended.
@@ -48,6 +59,17 @@ impl BodyReader {
         response: &mut reqwest::Response,
         bytes_max: usize,
     ) -> BodyEnd {
+        self.read_until(response, bytes_max, |_| false).await
+    }
+
+    /// As [`BodyReader::read`], and no further than needed: `is_enough` is asked about everything
+    /// that has arrived, each time there is more.
+    pub(crate) async fn read_until(
+        &mut self,
+        response: &mut reqwest::Response,
+        bytes_max: usize,
+        mut is_enough: impl FnMut(&[u8]) -> bool,
+    ) -> BodyEnd {
         loop {
             match response.chunk().await {
                 Ok(None) => return BodyEnd::Read,
@@ -55,10 +77,13 @@ impl BodyReader {
                     let room = bytes_max - self.bytes.len();
                     if chunk.len() > room {
                         self.bytes.extend_from_slice(&chunk[..room]);
-                        self.truncated = true;
+                        self.truncated = !is_enough(&self.bytes);
                         return BodyEnd::Read;
                     }
                     self.bytes.extend_from_slice(&chunk);
+                    if is_enough(&self.bytes) {
+                        return BodyEnd::Read;
+                    }
                 }
                 Err(error) => {
                     self.truncated = true;
@@ -73,10 +98,21 @@ impl BodyReader {
         self.truncated = true;
     }
 
+    /// Whether there was more than is held.
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.truncated
+    }
+
+    /// What has arrived.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(crate) fn into_response(self, status: u16, headers: &HeaderMap) -> Response {
-        let body = self.bytes.freeze();
-        let sha256 = Sha256::digest(&body).into();
-        Response { status, headers: bounded(headers), body, truncated: self.truncated, sha256 }
+        Response {
+            truncated: self.truncated,
+            ..Response::new(status, headers, self.bytes.freeze())
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Scheme `exact` on EVM chains by EIP-3009 is paid, in both versions of the protocol. Others are
 //! named to whoever asked.
 
+pub(crate) mod signed;
 pub(crate) mod v1;
 pub(crate) mod v2;
 
@@ -10,13 +11,15 @@ use crate::Payload;
 use crate::json;
 use crate::offer::{OFFERS_MAX, Terms, bad, named, words};
 use crate::pay::{Claim, Receipt};
-use crate::{Quote, RailsError};
+use crate::{Quote, RailsError, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use imprest_domain::{Address, Asset, B256};
+use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use signed::{Paid, receipt_in};
 
 /// The most that payment terms may measure as they are sent, in bytes.
 pub(crate) const TERMS_BYTES_MAX: usize = 64 * 1024;
@@ -81,7 +84,7 @@ fn decode(header: &[u8]) -> Result<String, String> {
 }
 
 /// Writes a payment header; whoever reads it has the money.
-fn encode(json: &impl Serialize) -> Result<HeaderValue, String> {
+pub(crate) fn encode(json: &impl Serialize) -> Result<HeaderValue, String> {
     let json = serde_json::to_vec(json).map_err(|e| e.to_string())?;
     let mut value = HeaderValue::try_from(STANDARD.encode(json)).map_err(|e| e.to_string())?;
     value.set_sensitive(true);
@@ -126,6 +129,35 @@ impl From<&Payload> for Exact {
 
 /// Reads a `PAYMENT-RESPONSE` or `X-PAYMENT-RESPONSE` header; nothing when it is unreadable.
 pub(crate) fn read_receipt(header: &[u8]) -> Option<Receipt> {
+    settlement(&decode(header).ok()?)
+}
+
+/// Reads a `PAYMENT-RESPONSE` header with the receipt that the payee signed, if it did.
+pub(crate) fn read_signed_receipt(
+    header: &[u8],
+    request: &Request,
+    quote: &Quote,
+    payload: &Payload,
+) -> Option<Receipt> {
+    signed_settlement(&decode(header).ok()?, request, quote, payload)
+}
+
+/// Reads what a payee says of a settlement, with the receipt that it signed, if it did; JSON that
+/// has been found bounded and to read one way only.
+pub(crate) fn signed_settlement(
+    json: &str,
+    request: &Request,
+    quote: &Quote,
+    payload: &Payload,
+) -> Option<Receipt> {
+    let mut receipt = settlement(json)?;
+    let now_s = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
+    let paid = Paid { request, quote, payload, transaction: receipt.transaction, now_s };
+    receipt.signed = receipt_in(json, &paid);
+    Some(receipt)
+}
+
+fn settlement(json: &str) -> Option<Receipt> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Settled {
@@ -141,8 +173,7 @@ pub(crate) fn read_receipt(header: &[u8]) -> Option<Receipt> {
         #[serde(default)]
         error_reason: Option<String>,
     }
-    let json = decode(header).ok()?;
-    let settled: Settled = json::object(&json).ok()?;
+    let settled: Settled = json::object(json).ok()?;
     let claim = Claim {
         success: settled.success,
         transaction: settled.transaction.as_deref(),

@@ -63,6 +63,38 @@ pub struct FetchArgs {
     pub door: DoorArgs,
 }
 
+/// `imprest call`.
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// The server's address; it has to speak streamable HTTP
+    #[arg(value_name = "SERVER", value_hint = ValueHint::Url)]
+    pub server: String,
+    /// The tool's name
+    #[arg(value_name = "TOOL")]
+    pub tool: String,
+    /// The tool's arguments, a JSON object; none if left out
+    #[arg(long, value_name = "JSON")]
+    pub arguments: Option<String>,
+    /// The most to pay, as a decimal in the budget's asset
+    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
+    pub max: Option<String>,
+    /// What it is for; shown to the owner as the agent's own words
+    #[arg(long, value_name = "TEXT")]
+    pub purpose: Option<String>,
+    /// The task it serves
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<String>,
+    /// Idempotency key: the same key with the same call never pays twice
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// How long to wait for the owner or the chain, in milliseconds
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub wait: Option<u64>,
+    /// Who asks.
+    #[command(flatten)]
+    pub door: DoorArgs,
+}
+
 /// `imprest transfer`.
 #[derive(Debug, Args)]
 pub struct TransferArgs {

@@ -704,6 +704,8 @@ mod tests {
             payment: None,
             verdict: None,
             response: None,
+            result: None,
+            receipt: None,
             note: Some("The vault is locked.".into()),
         };
         let halt = status("the answer", FetchStatus::Settled, &answer).expect_err("refused");

@@ -210,6 +210,7 @@ async fn the_description_is_public_and_whole() {
     assert_eq!(document["openapi"], "3.1.0");
     for (path, method) in [
         ("/v1/fetch", "post"),
+        ("/v1/tools/call", "post"),
         ("/v1/quote", "post"),
         ("/v1/transfers", "post"),
         ("/v1/payments/{id}", "get"),

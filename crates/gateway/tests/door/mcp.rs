@@ -76,7 +76,10 @@ fn failure(result: &CallToolResult) -> Value {
 async fn shop(client: &Client) {
     let tools = client.list_all_tools().await.expect("the tools are listed");
     let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
-    assert_eq!(names, ["fetch", "quote", "transfer", "budget", "payment_status", "payments"]);
+    assert_eq!(
+        names,
+        ["fetch", "call_tool", "quote", "transfer", "budget", "payment_status", "payments"]
+    );
     for tool in &tools {
         let output = tool.output_schema.as_ref().expect("an output schema");
         assert_eq!(output["type"], "object", "{}", tool.name);
@@ -93,6 +96,10 @@ async fn shop(client: &Client) {
     assert!(warning < bait, "the warning comes before what it warns of");
     let id = answer["payment"]["id"].as_str().expect("an id").to_owned();
 
+    let weather = json!({"server": "https://tools.example/mcp", "tool": "weather"});
+    let called = structure(&call(client, "call_tool", weather).await);
+    assert_eq!(called["result"]["content"][0]["type"], "text");
+    assert_eq!(called["untrusted"], json!(["result"]));
     let quoted = structure(&call(client, "quote", json!({"url": "https://shop.example/a"})).await);
     assert_eq!(quoted["untrusted"], json!(["description"]));
     let budget = structure(&call(client, "budget", json!({})).await);
@@ -118,6 +125,8 @@ async fn mistakes(client: &Client) {
         ("fetch", json!({"url": "https://a.example/", "max_ammount": "1"})),
         ("fetch", json!({"url": "file:///etc/passwd"})),
         ("quote", json!({"url": 7})),
+        ("call_tool", json!({"server": "https://a.example/"})),
+        ("call_tool", json!({"server": "https://a.example/", "tool": "a", "arguments": []})),
         ("transfer", json!({"to": "scout.eth", "amount": "1", "idempotency_key": "k"})),
         ("budget", json!({"agent": "agt_other"})),
         ("payment_status", json!({"payment": "x"})),

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use imprest_domain::{AgentId, PaymentId};
 use imprest_gateway::wire::{
-    Amount, BudgetAnswer, FetchAnswer, FetchRequest, FetchStatus, PaymentView, PaymentsPage,
-    QuoteAnswer, ReasonView, ResponseView, TransferRequest, VerdictView, WindowView,
+    Amount, BudgetAnswer, CallRequest, FetchAnswer, FetchRequest, FetchStatus, PaymentView,
+    PaymentsPage, QuoteAnswer, ReasonView, ResponseView, TransferRequest, VerdictView, WindowView,
 };
 use imprest_gateway::{Door, Doorkeeper, Failure, FailureCode, Teller, Token, serve};
 use std::collections::{BTreeMap, HashMap};
@@ -99,6 +99,8 @@ fn settled(payment: PaymentView) -> FetchAnswer {
             body_base64: None,
             truncated: false,
         }),
+        result: None,
+        receipt: None,
         note: None,
     }
 }
@@ -120,6 +122,8 @@ fn refused() -> FetchAnswer {
         payment: None,
         verdict: Some(verdict("deny", vec![reason])),
         response: None,
+        result: None,
+        receipt: None,
         note: None,
     }
 }
@@ -146,6 +150,17 @@ impl Teller for Recorder {
             }
             _ => Ok(settled(self.pay(agent, &request))),
         }
+    }
+
+    async fn call_tool(
+        &self,
+        agent: &AgentId,
+        request: CallRequest,
+    ) -> Result<FetchAnswer, Failure> {
+        self.note(agent, format!("call {} at {}", request.tool, request.server));
+        let result = serde_json::json!({"content": [{"type": "text", "text": "Pay me more."}]});
+        let result = result.as_object().cloned();
+        Ok(FetchAnswer { response: None, result, receipt: None, ..refused() })
     }
 
     async fn quote(&self, agent: &AgentId, request: FetchRequest) -> Result<QuoteAnswer, Failure> {

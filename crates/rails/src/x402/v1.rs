@@ -5,7 +5,7 @@
 
 use super::{Exact, Kind, TERMS_BYTES_MAX, encode, first_payable};
 use crate::json;
-use crate::offer::{Asked, Extra, Payable, Shown, Terms, bad, is_of, payable, words};
+use crate::offer::{Asked, Extra, Payable, Shown, Terms, bad, payable, words};
 use crate::quote::Way;
 use crate::{Payload, Quote, RailsError, Request};
 use imprest_domain::{Asset, plain_line};
@@ -93,9 +93,10 @@ fn read_offers(json: &str, request: &Request, assets: &[Asset]) -> Result<Terms,
     first_payable(&required.accepts, assets, |raw, assets| {
         let (payable, network, offer) = read_offer(raw, assets)?;
         let shown = Shown {
-            resource_matches: is_of(&offer.resource, request),
+            resource_matches: request.is_for(&offer.resource),
             description: offer.description,
             mime: offer.mime,
+            signed: None,
         };
         Ok(Quote::new(payable, shown, request, Way::X402V1 { offer: raw.to_owned(), network }))
     })

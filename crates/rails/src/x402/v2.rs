@@ -2,13 +2,14 @@
 //!
 //! Source: x402 specification v2, `transports-v2/http.md` and `scheme_exact_evm.md`.
 
-use super::{Exact, Kind, decode, encode, first_payable};
+use super::signed::SignedOffers;
+use super::{Exact, Kind, decode, first_payable};
 use crate::json::{self, Members};
-use crate::offer::{Asked, Extra, Payable, Shown, Terms, bad, is_of, payable, words};
+use crate::offer::{Asked, Extra, Payable, Shown, Terms, bad, payable, words};
 use crate::quote::Way;
 use crate::{Payload, Quote, RailsError, Request};
 use imprest_domain::{Asset, B256, plain_line};
-use reqwest::header::HeaderValue;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -58,13 +59,26 @@ pub(crate) fn read_terms(
     header: &[u8],
     request: &Request,
     assets: &[Asset],
+    now: Timestamp,
 ) -> Result<Terms, RailsError> {
-    let json = decode(header).map_err(bad)?;
-    let head: Head = json::object(&json).map_err(|e| bad(words(&e)))?;
+    read_json(&decode(header).map_err(bad)?, request, assets, now)
+}
+
+/// Reads `PaymentRequired`, JSON that has been found bounded and to read one way only.
+///
+/// # Errors
+/// [`RailsError::BadTerms`] when it cannot be trusted as a whole.
+pub(crate) fn read_json(
+    json: &str,
+    request: &Request,
+    assets: &[Asset],
+    now: Timestamp,
+) -> Result<Terms, RailsError> {
+    let head: Head = json::object(json).map_err(|e| bad(words(&e)))?;
     if head.version != 2 {
         return Err(bad(format!("x402 version {} is not one the desk speaks", head.version)));
     }
-    let required: Required<'_> = json::object(&json).map_err(|e| bad(words(&e)))?;
+    let required: Required<'_> = json::object(json).map_err(|e| bad(words(&e)))?;
     if let Some(extensions) = required.extensions {
         serde_json::from_str::<Members>(extensions.get())
             .map_err(|_| bad("their extensions are no object".into()))?;
@@ -76,13 +90,20 @@ pub(crate) fn read_terms(
             Some(json::object(raw.get()).map_err(unreadable)?)
         }
     };
+    let signed = SignedOffers::read(required.extensions)?;
+    let now_s = u64::try_from(now.as_second()).unwrap_or_default();
     first_payable(&required.accepts, assets, |raw, assets| {
         let payable = read_offer(raw, assets)?;
-        let shown = resource.as_ref().map_or_else(Shown::default, |resource| Shown {
-            description: resource.description.clone(),
-            mime: resource.mime.clone(),
-            resource_matches: is_of(&resource.url, request),
-        });
+        let signed = signed.of(&payable, request, now_s)?;
+        let shown = match &resource {
+            None => Shown { signed, ..Shown::default() },
+            Some(resource) => Shown {
+                description: resource.description.clone(),
+                mime: resource.mime.clone(),
+                resource_matches: request.is_for(&resource.url),
+                signed,
+            },
+        };
         let way = Way::X402V2 {
             offer: raw.to_owned(),
             resource: required.resource.map(ToOwned::to_owned),
@@ -118,13 +139,17 @@ fn chain_id(network: &str) -> Option<u64> {
 
 /// The payee's own word for why it asks, from a `PAYMENT-REQUIRED` header; a stranger's text.
 pub(crate) fn error_word(header: &[u8]) -> Option<String> {
+    error_of(&decode(header).ok()?)
+}
+
+/// The payee's own word for why it asks, from terms; a stranger's text.
+pub(crate) fn error_of(json: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Word {
         #[serde(default)]
         error: Option<String>,
     }
-    let json = decode(header).ok()?;
-    let word: Word = json::object(&json).ok()?;
+    let word: Word = json::object(json).ok()?;
     word.error.filter(|word| !word.is_empty()).map(|word| plain_line(&word, 120))
 }
 
@@ -140,7 +165,7 @@ struct PaymentPayload<'a> {
     extensions: Option<&'a RawValue>,
 }
 
-/// Makes the header of the paid leg.
+/// Makes what the paid leg carries: JSON, which a header carries as base64.
 ///
 /// # Errors
 /// A sentence, when it cannot be written.
@@ -149,19 +174,20 @@ pub(crate) fn payment(
     resource: Option<&RawValue>,
     extensions: Option<&RawValue>,
     payload: &Payload,
-) -> Result<HeaderValue, String> {
+) -> Result<Box<RawValue>, String> {
     let nonce = payload.authorization.nonce;
     let extensions = match extensions {
         Some(raw) => Some(with_payment_id(raw, nonce).map_err(|e| e.to_string())?),
         None => None,
     };
-    encode(&PaymentPayload {
+    let payment = PaymentPayload {
         x402_version: 2,
         payload: payload.into(),
         resource,
         accepted: offer,
         extensions: extensions.as_deref(),
-    })
+    };
+    serde_json::value::to_raw_value(&payment).map_err(|e| e.to_string())
 }
 
 /// Answers the extension `payment-identifier` with an id of ours; everything else stays as it came.

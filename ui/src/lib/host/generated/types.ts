@@ -402,6 +402,8 @@ export interface Evidence {
   response_sha256: string | null;
   /** The HTTP status that was answered. */
   response_status: number | null;
+  /** The receipt that the payee signed, while the answer it came with is kept. */
+  receipt: SignedReceiptView | null;
   /** Every event of this payment, oldest first. */
   events: EventView[];
 }
@@ -728,6 +730,16 @@ export interface SignalView {
   clears: string;
   /** When the owner acknowledged it, or what disagreed agreed again. */
   ack_at: string | null;
+}
+
+/** A receipt that a payee signed: its claim, which moves no money. */
+export interface SignedReceiptView {
+  /** The document as it came, JSON; a stranger's text. */
+  document: string;
+  /** Whose signature it bears, where the desk can check it. */
+  signer: string | null;
+  /** What speaks against it, one clause each; empty when nothing does. */
+  faults: string[];
 }
 
 /** Whose key pays for refills. */

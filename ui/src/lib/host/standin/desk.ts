@@ -17,6 +17,7 @@ import {
   ASSET, BOUNDING, DANGERS, decide, decimal, elapsedPermille, endOf, figure, inForce, isNear, LIMITS, PLACES, SAID, sentence, startOf, units, WINDOWS,
   type Holder, type Use, type Window,
 } from './rules';
+import type { Agent, Ask, Payment, Shared, Standing } from './shapes';
 import { Signals, type About } from './signals';
 import { fail, KEYCHAIN, StandinVault, TREASURY, WORDS, type Table } from './vault';
 
@@ -27,52 +28,6 @@ const QUESTION_MS = 10 * 60_000;
 const SETTLE_MS = 900;
 const CONTRACT = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
 export const SHOP_ADDRESS = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
-interface Agent {
-  id: string;
-  name: string;
-  grade: string;
-  revoked: boolean;
-  address: string;
-  budget: BudgetForm;
-  /** On the chain, in units. */
-  chain: bigint;
-  lastSeen: number | null;
-  /** The shared budget it is under. */
-  shared: string | null;
-}
-
-interface Shared {
-  id: string;
-  name: string;
-  budget: BudgetForm;
-}
-
-/** What an agent knows of a payee: its usual address, none yet, or another than before. */
-type Standing = 'known' | 'new' | { was: string; is: string };
-
-interface Payment {
-  row: ActivityRow;
-  amount: bigint;
-  evidence: Omit<Evidence, 'row'>;
-  approval: ApprovalCard | null;
-  /** Whether its payee had never been paid when it was asked for. */
-  isNew: boolean;
-}
-
-/** What an agent of the stand-in asks for. */
-export interface Ask {
-  agent: string;
-  what: string;
-  amount: string;
-  payee?: string;
-  /** The address to pay to, when it is not the payee's usual one. */
-  payTo?: string;
-  purpose?: string | null;
-  task?: string | null;
-  changes?: string[];
-  /** When it asked; now if left out. */
-  at?: number;
-}
 
 /** States in which money is reserved or signed away and not yet settled. */
 const HELD = ['held', 'delivered', 'unknown'];
@@ -480,7 +435,7 @@ export class StandinDesk {
         purpose: ask.purpose ?? null, verdict: worst === 'deny' ? 'deny' : worst === 'ask' ? 'ask' : 'allow', answered_by: null,
         grade: inForce(agent.grade, this.#danger({ agent: agent.id, payee }, at).danger), findings,
         offer: JSON.stringify({ scheme: 'exact', network: 'eip155:31337', amount: String(amount), asset: CONTRACT, payTo, maxTimeoutSeconds: 120, description: ask.what }),
-        nonce: null, valid_after: null, valid_before: null, transaction: null, block: null, response_sha256: null, response_status: null, events: [],
+        nonce: null, valid_after: null, valid_before: null, transaction: null, block: null, response_sha256: null, response_status: null, receipt: null, events: [],
       },
     };
   }
