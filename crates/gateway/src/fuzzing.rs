@@ -12,7 +12,7 @@ use crate::routes::router;
 use crate::teller::{Doorkeeper, Failure, FailureCode, Teller};
 use crate::token::Token;
 use crate::wire::{
-    BudgetAnswer, FetchAnswer, FetchRequest, FetchStatus, PaymentsPage, QuoteAnswer,
+    BudgetAnswer, CallRequest, FetchAnswer, FetchRequest, FetchStatus, PaymentsPage, QuoteAnswer,
     TransferRequest,
 };
 use async_trait::async_trait;
@@ -137,8 +137,15 @@ impl Strict {
     }
 
     fn free() -> FetchAnswer {
-        let (payment, verdict, response, note) = (None, None, None, None);
-        FetchAnswer { status: FetchStatus::Free, payment, verdict, response, note }
+        FetchAnswer {
+            status: FetchStatus::Free,
+            payment: None,
+            verdict: None,
+            response: None,
+            result: None,
+            receipt: None,
+            note: None,
+        }
     }
 
     fn nothing() -> Failure {
@@ -160,6 +167,21 @@ impl Teller for Strict {
         let (amount, origin, pay_to, description) = (None, None, None, None);
         let (verdict, note) = (None, None);
         Ok(QuoteAnswer { free: true, amount, origin, pay_to, description, verdict, note })
+    }
+
+    async fn call_tool(&self, _: &AgentId, request: CallRequest) -> Result<FetchAnswer, Failure> {
+        let url = url::Url::parse(&request.server).unwrap_or_else(|error| panic!("{error}"));
+        assert!(matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
+        assert!(url.username().is_empty() && url.password().is_none());
+        assert!(!request.tool.is_empty());
+        Strict::short(Some(&request.server), 8 * 1024);
+        Strict::short(Some(&request.tool), 256);
+        Strict::short(request.purpose.as_deref(), 2_000);
+        Strict::short(request.max_amount.as_deref(), 100);
+        Strict::short(request.idempotency_key.as_deref(), 256);
+        Strict::short(request.task.as_deref(), 256);
+        assert!(request.wait_ms.unwrap_or_default() <= MAX_WAIT_MS);
+        Ok(Strict::free())
     }
 
     async fn transfer(
