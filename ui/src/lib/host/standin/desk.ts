@@ -1,7 +1,7 @@
 import type { Commands } from '../generated/commands';
 import type {
   ActivityFilter, ActivityPage, ActivityRow, AgentPage, AgentRow, ApprovalCard, Books, BudgetForm, CancelView, Changed,
-  DeskStatus, Evidence, EventView, Exported, Finding, FundView, NetworkRow, NewCredential, NewVault, Overview, Pace, RehearsalView, SharedView, SignalView, Verified,
+  DeskStatus, Evidence, EventView, Exported, Finding, FundView, NetworkRow, NewCredential, NewVault, Overview, Pace, RehearsalView, SharedView, SignalView, SignedReceiptView, Verified,
   WindowRow,
 } from '../generated/types';
 import { raises } from '../../budget';
@@ -379,9 +379,18 @@ export class StandinDesk {
     this.#note(payment, 'held', asked);
     payment.evidence.response_status = 200;
     payment.evidence.response_sha256 = hex(`body${payment.row.payment_id}`, 64);
+    payment.evidence.receipt = this.#receipt(payment, asked);
     const until = new Date(asked + 120_000).toTimeString().slice(0, 8);
     this.#turn(payment, 'delivered', `In flight, can be taken until ${until}`, 'delivered');
     if (Date.now() - asked < 60_000) setTimeout(() => { if (payment.row.state === 'delivered') this.#settled(payment, Date.now()); }, SETTLE_MS);
+  }
+
+  /** What a payee signs for what it was paid. */
+  #receipt(payment: Payment, at: number): SignedReceiptView {
+    const { network, url, from, pay_to } = payment.evidence;
+    const payload = { version: 1, network, resourceUrl: url, payer: from, issuedAt: Math.floor(at / 1000), transaction: '' };
+    const document = JSON.stringify({ format: 'eip712', payload, signature: `0x${hex(`receipt${payment.row.payment_id}`, 130)}` });
+    return { document, signer: pay_to, faults: [] };
   }
 
   #settled(payment: Payment, at: number): void {
