@@ -38,7 +38,7 @@ async fn the_api_is_what_its_description_says() -> Result<(), Obstacle> {
 
     let url = inside.desk.endpoints().http_url.unwrap_or_default();
     let operations = operations(&served);
-    assert_eq!(operations.len(), 7, "{operations:?}");
+    assert_eq!(operations.len(), 8, "{operations:?}");
     let stranger = inside.agent("Caller", "L4", budget(), None).await?;
     let mut runs = JoinSet::new();
     for (name, document, token) in
