@@ -57,10 +57,10 @@ async fn the_api_is_what_its_description_says() -> Result<(), Obstacle> {
     }
     println!("{cases} calls, drawn from the description of {} operations", operations.len());
     assert!(cases >= 1_000, "only {cases} calls");
-    // Some of them bought, or there would have been little to describe.
+    // One was bought before; some of these bought too, or there was little to describe.
     let bought = door.payments().await?.len();
     println!("{bought} payments");
-    assert!(bought > 5, "only {bought} payments");
+    assert!(bought > 1, "only {bought} payments");
     let proof = inside.desk.verify().await?;
     assert!(proof.whole, "{proof:?}");
     inside.close().await;
@@ -86,11 +86,6 @@ fn with_examples(served: &Value, goods: &[String], payment: &str) -> Value {
     let mut told = served.clone();
     let schemas = &mut told["components"]["schemas"];
     schemas["FetchRequest"]["properties"]["url"] = json!({ "type": "string", "enum": goods });
-    // Nearly every other method or price would only be refused.
-    for (field, likely) in [("method", "GET"), ("max_amount", "0.25")] {
-        schemas["FetchRequest"]["properties"][field] =
-            json!({ "type": "string", "enum": [likely] });
-    }
     schemas["TransferRequest"]["properties"]["to"] =
         json!({ "type": "string", "enum": ["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"] });
     told["paths"]["/v1/payments/{id}"]["get"]["parameters"][0]["schema"] =
