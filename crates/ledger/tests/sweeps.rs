@@ -30,6 +30,20 @@ async fn balance(desk: &Desk) -> (u128, u128) {
     (balance.free.get(), balance.held.get())
 }
 
+/// What the chain shows of the first agent under the nonce of a sweep.
+fn seen_on_chain(desk: &Desk, grant: &SweepGrant) -> FoundSpend {
+    FoundSpend {
+        agent: desk.agent.id.clone(),
+        pay_to: TREASURY,
+        value: units(400),
+        nonce: Some(grant.authorization().nonce),
+        transaction: tx(5),
+        log_index: 0,
+        block: 9,
+        at: Timestamp::now(),
+    }
+}
+
 fn stands(desk: &Desk) -> Vec<String> {
     desk.rows("SELECT state, value, tx, block, note FROM sweeps ORDER BY at_ms, sweep")
 }
@@ -159,16 +173,7 @@ async fn the_key_that_signs_is_that_of_the_agent() {
         .expect("grants");
     assert_eq!((grant.account(), grant.authorization().from), (2, second.address));
     // A nonce belongs to the address that signs it: the first agent may spend under the same.
-    let found = FoundSpend {
-        agent: desk.agent.id.clone(),
-        pay_to: TREASURY,
-        value: units(400),
-        nonce: Some(grant.authorization().nonce),
-        transaction: tx(5),
-        log_index: 0,
-        block: 9,
-        at: Timestamp::now(),
-    };
+    let found = seen_on_chain(&desk, &grant);
     assert!(desk.ledger.spend_found(found).await.expect("books"));
     assert_eq!(balance(&desk).await, (FUNDED - 400, 0));
     desk.whole().await;
@@ -179,16 +184,7 @@ async fn the_key_that_signs_is_that_of_the_agent() {
 async fn a_sweep_that_the_books_know_is_not_found_again() {
     let desk = Desk::open(10, 100).await;
     let grant = begin(&desk, Some(400), FUNDED).await.expect("grants");
-    let found = FoundSpend {
-        agent: desk.agent.id.clone(),
-        pay_to: TREASURY,
-        value: units(400),
-        nonce: Some(grant.authorization().nonce),
-        transaction: tx(5),
-        log_index: 0,
-        block: 9,
-        at: Timestamp::now(),
-    };
+    let found = seen_on_chain(&desk, &grant);
     let desk = desk.again().await;
     assert!(!desk.ledger.spend_found(found.clone()).await.expect("knows it"));
     desk.ledger.settle_sweep(grant.sweep(), tx(5), 9).await.expect("books");
